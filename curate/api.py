@@ -1,0 +1,246 @@
+"""The Python API: everything that a command does is one call here."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow as pa
+
+from curate.errors import MissingInputError, ParameterError, nearest
+from curate.plan import Step, Verdict, check_inputs, order, plan, produces
+from curate.recipe import build_params, find_recipe, load_recipe, with_implied
+from curate.runner import Outcome, Watch
+from curate.runner import run as run_steps
+from curate.schema import table_schema, table_schemas
+from curate.stage import Stage
+from curate.stages.catalog import STAGES
+from curate.store import Workspace
+
+if TYPE_CHECKING:
+    from curate.train.data import Manifest
+
+# Called one after the other, these commands add up: a second eval set does not forget the first.
+_ADDS_UP = {"ingest": "sources", "add-evalset": "sets", "embed": "encoder", "dedup": "against"}
+
+
+def open(folder: str | os.PathLike[str] = "workspace", *, create: bool = False) -> "Session":
+    """Open a workspace.
+
+    Args:
+        folder: The workspace folder.
+        create: Make it if it is not there.
+
+    Raises:
+        WorkspaceError: The folder is no workspace.
+    """
+    return Session(Workspace(folder, create=create))
+
+
+def run(
+    pipeline: str | os.PathLike[str], workspace: "Session", settings: Sequence[str] = (), **options: Any
+) -> list[Outcome]:
+    """Run a pipeline file on a workspace.
+
+    Args:
+        pipeline: Path, or name of a shipped one.
+        workspace: Where the tables go.
+        settings: Overrides, each 'stage.param=value'.
+        **options: As for `Session.run_steps`.
+    """
+    return list(workspace.run_steps(workspace.read_pipeline(pipeline, settings), **options))
+
+
+def open_manifest(folder: str | os.PathLike[str], roots: Mapping[str, str] | None = None) -> "Manifest":
+    """Open an exported manifest for training.
+
+    Args:
+        folder: What build-manifest wrote.
+        roots: Where sources lie now, by source name, if they have moved.
+    """
+    from curate.train.data import open_manifest as load
+
+    return load(Path(folder), roots or {})
+
+
+def stage_named(name: str) -> Stage:
+    """The stage of that name.
+
+    Raises:
+        ParameterError: There is none.
+    """
+    by_name = {stage.name: stage for stage in STAGES}
+    if name not in by_name:
+        raise ParameterError(f"unknown stage '{name}'", fix=nearest(name, by_name))
+    return by_name[name]
+
+
+@dataclass(frozen=True)
+class Session:
+    """An open workspace.
+
+    Attributes:
+        store: The workspace on disk.
+    """
+
+    store: Workspace
+
+    @property
+    def folder(self) -> Path:
+        """The workspace folder."""
+        return self.store.folder
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """A DuckDB connection with one view per table; a table that does not exist yet is empty."""
+        return self.store.all_tables().connect()
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """The result of a query over the tables.
+
+        Raises:
+            ParameterError: The query is wrong.
+        """
+        try:
+            return self.connect().sql(query)
+        except duckdb.Error as error:
+            raise ParameterError(_first_lines(error)) from error
+
+    def table(self, name: str) -> duckdb.DuckDBPyRelation:
+        """A table as a DuckDB relation."""
+        return self.connect().table(table_schema(name).name)
+
+    def arrow(self, name: str) -> pa.Table:
+        """A table as an Arrow table, sorted by key."""
+        return self.table(name).order(", ".join(table_schema(name).key)).to_arrow_table()
+
+    def digests(self) -> dict[str, str]:
+        """Logical digest of every table that is there."""
+        return self.store.digests()
+
+    def run(self, stage: str, *, watch: Watch | None = None, n_workers: int | None = None, **params: Any) -> Outcome:
+        """Run one stage, after the implied ones that have not run (load-wordnet).
+
+        Sources, eval sets, encoders and --against add to those of earlier calls.
+
+        Args:
+            stage: Its name.
+            watch: Shows progress, see `curate.runner.run`.
+            n_workers: Parts at once; None = one per processor.
+            **params: The stage's parameters.
+        """
+        found = stage_named(stage)
+        given = self._with_earlier(found, {k: v for k, v in params.items() if v is not None})
+        step = Step(found, build_params(found.params, given, stage))
+        implied = [s for s in with_implied([step], STAGES) if not self.store.commit_of(s.stage.name)]
+        options = {"n_workers": n_workers} | ({"watch": watch} if watch else {})
+        return list(self.run_steps([*(s for s in implied if s is not step), step], **options))[-1]
+
+    def drop(self, stage: str, name: str, **options: Any) -> Outcome:
+        """Run a stage again without one entry of the list that its calls add to: a source, an eval set, an encoder.
+
+        Args:
+            stage: Name of the stage.
+            name: Name of the entry.
+            **options: As for `run_steps`.
+        """
+        found, commit = stage_named(stage), self.store.commit_of(stage)
+        listed = _ADDS_UP[stage]
+        entries = commit.params[listed] if commit else []
+        left = [value for value in entries if _name_of(value) != name]
+        if len(left) == len(entries):
+            raise MissingInputError(f"no '{name}'", where=stage, fix=nearest(name, map(_name_of, entries)))
+        return next(self.run_steps([Step(found, build_params(found.params, {listed: left}, stage))], **options))
+
+    def newest_manifest(self) -> str:
+        """The manifest_id that build-manifest wrote last.
+
+        Raises:
+            MissingInputError: There is no manifest.
+        """
+        commit = self.store.commit_of("build-manifest")
+        if commit is None:
+            raise MissingInputError("no manifest yet", fix="Run 'curate build-manifest --min-precision 0.8'.")
+        return commit.latest
+
+    def _with_earlier(self, stage: Stage, params: dict[str, Any]) -> dict[str, Any]:
+        name, commit = _ADDS_UP.get(stage.name), self.store.commit_of(stage.name)
+        if name is None or commit is None:
+            return params
+        later = params.get(name, [])
+        later = list(later) if isinstance(later, list | tuple) else [later]
+        replaced = {_name_of(value) for value in later}
+        earlier = [value for value in commit.params.get(name, []) if _name_of(value) not in replaced]
+        return {**params, name: [*earlier, *later]}
+
+    def read_pipeline(self, pipeline: str | os.PathLike[str], settings: Sequence[str] = ()) -> list[Step]:
+        """The steps of a pipeline file, in running order."""
+        return order(load_recipe(find_recipe(os.fspath(pipeline)), STAGES, settings).steps)
+
+    def run_steps(self, steps: Sequence[Step], *, until: str | None = None, **options: Any) -> Iterator[Outcome]:
+        """Run steps, yielding as each ends.
+
+        Args:
+            steps: Stages with parameters.
+            until: Name of the last stage to run.
+            **options: engine, n_workers and watch, see `curate.runner.run`.
+
+        Raises:
+            MissingTableError: A stage needs a table that no stage here produces; nothing has run then.
+        """
+        steps = self._up_to(order(steps), until)
+        check_inputs(self.store, steps, {table: stage.name for stage in STAGES for table in produces(stage)})
+        yield from run_steps(self.store, steps, **options)
+
+    def plan(self, steps: Sequence[Step], until: str | None = None) -> list[tuple[Step, Verdict]]:
+        """For each step: reuse or run, and why. Changes nothing."""
+        steps = self._up_to(order(steps), until)
+        check_inputs(self.store, steps, {table: stage.name for stage in STAGES for table in produces(stage)})
+        return plan(self.store, steps)
+
+    def _up_to(self, steps: list[Step], until: str | None) -> list[Step]:
+        if until is None:
+            return steps
+        names = [step.stage.name for step in steps]
+        if until not in names:
+            raise ParameterError(f"--until {until}: no such stage in this pipeline", fix=nearest(until, names))
+        return steps[: names.index(until) + 1]
+
+    def find_image(self, image: str) -> str:
+        """The image_id of an image named by id, by the beginning of its id, by key or by url.
+
+        Raises:
+            MissingInputError: No image, or more than one, goes by that name.
+        """
+        found = self.connect().execute(
+            "SELECT DISTINCT image_id, source, key FROM images "
+            "WHERE image_id = $1 OR key = $1 OR url = $1 OR (length($1) >= 6 AND starts_with(image_id, $1)) "
+            "ORDER BY image_id LIMIT 6",
+            [image],
+        )
+        rows = found.fetchall()
+        if not rows:
+            raise MissingInputError(f"no image '{image}'", fix="Give an image_id, the source's key, or the url.")
+        if len(rows) > 1:
+            listed = ", ".join(f"{image_id} ({source})" for image_id, source, _ in rows)
+            raise MissingInputError(f"'{image}' names several images", fix=f"Give one image_id: {listed}.")
+        return str(rows[0][0])
+
+
+def stored_tables() -> list[str]:
+    """Names of all tables and views, in the order of schemas/."""
+    return list(table_schemas())
+
+
+def _name_of(value: Any) -> str:
+    """What makes two entries of a growing list the same: the name of a source or eval set, else the value."""
+    if isinstance(value, str):
+        return value
+    entry = value if isinstance(value, Mapping) else {f.name: getattr(value, f.name) for f in fields(value)}
+    return str(entry.get("name") or Path(str(entry.get("path"))).name)
+
+
+def _first_lines(error: Exception) -> str:
+    """What DuckDB says, without its drawing of the query."""
+    return " ".join(line.strip() for line in str(error).splitlines() if line.strip() and "^" not in line)[:500]

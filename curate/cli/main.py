@@ -1,0 +1,335 @@
+"""The `curate` command. Each command imports what it needs when it runs, so that --help is quick."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from curate.errors import CurateError, ParameterError
+
+app = typer.Typer(
+    name="curate",
+    help="Turn noisy web images into training data whose label precision is known.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+WorkspaceOption = Annotated[
+    str | None,
+    typer.Option("-w", "--workspace", metavar="DIR", help="Workspace folder [CURATE_WORKSPACE, else ./workspace]."),
+]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Parts that run at once [one per processor].")]
+
+# Commands that are a stage, with their one line of help; the rest of their help is built from the stage's parameters.
+STAGE_COMMANDS = {
+    "load-wordnet": "Write the noun synsets of WordNet 3.0 to tables.",
+    "ingest": "Read images and their labels from sources.",
+    "map-labels": "Map hashtags, captions, queries and class names to WordNet synsets.",
+    "build-hierarchy": "Build the classes and their closure; labels imply their ancestors.",
+    "embed": "Compute descriptors of images and eval sets.",
+    "dedup": "Find near-duplicates of eval sets, and copies within the corpus.",
+    "score-labels": "Score how well each label fits its image, out of fold.",
+    "estimate-noise": "Estimate each class's label precision with an interval.",
+    "build-manifest": "Select labels that meet a precision and write the training manifest.",
+}
+
+
+@app.callback()
+def _root(
+    context: typer.Context,
+    workspace: WorkspaceOption = None,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Also show debug messages.")] = False,
+) -> None:
+    context.obj = workspace
+    from curate.cli.show import set_up_logging
+
+    set_up_logging(verbose)
+
+
+@app.command()
+def init(folder: Annotated[str, typer.Argument(metavar="DIR", help="New or empty folder.")]) -> None:
+    """Make a workspace."""
+    from curate.store import Workspace
+
+    Workspace(folder, create=True)
+    typer.echo(f"workspace {folder}")
+
+
+def _add_stage_command(name: str, doc: str) -> None:
+    # Parameters are read from the stage only when the command is called: importing all stages takes half a second.
+    settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+    @app.command(name, help=doc, context_settings=settings, add_help_option=False)
+    def command(context: typer.Context) -> None:
+        from curate.cli.stages import stage_command
+
+        stage_command(name).main(
+            context.args, prog_name=f"curate {name}", standalone_mode=False, obj=context.obj, parent=context
+        )
+
+
+for _name, _doc in STAGE_COMMANDS.items():
+    _add_stage_command(_name, _doc)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    pipeline: Annotated[str, typer.Argument(metavar="PIPELINE.yaml", help="Pipeline file, or a shipped one's name.")],
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Last stage to run.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="STAGE.PARAM=VALUE", help="Override a parameter (YAML value).")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="Where parts run.")] = "local",
+    workers: WorkersOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Run a pipeline; what is up to date is reused."""
+    from curate.cli.pipeline import run_pipeline
+
+    if engine != "local":
+        raise ParameterError(f"unknown engine '{engine}'", fix="Known: local.")
+    run_pipeline(find_workspace(context, workspace, create=True), pipeline, until, settings or [], workers)
+
+
+@app.command()
+def plan(
+    context: typer.Context,
+    pipeline: Annotated[str, typer.Argument(metavar="PIPELINE.yaml", help="Pipeline file, or a shipped one's name.")],
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Last stage to plan.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="STAGE.PARAM=VALUE", help="Override a parameter (YAML value).")
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Say for each stage of a pipeline whether it would run or be reused, and why."""
+    from curate.cli.pipeline import show_plan
+
+    show_plan(find_workspace(context, workspace), pipeline, until, settings or [])
+
+
+@app.command()
+def demo(
+    tiny: Annotated[bool, typer.Option("--tiny", help="A few hundred images: a check that all is installed.")] = False,
+    folder: Annotated[str, typer.Option("--out", metavar="DIR", help="Folder for corpus, workspace and report.")] = (
+        "curate-demo"
+    ),
+    seed: Annotated[int, typer.Option(help="Seed of the generated corpus.")] = 0,
+) -> None:
+    """Run the whole road on a generated corpus whose truth is known; no download."""
+    from curate.cli.demo import run_demo
+
+    run_demo(Path(folder), tiny=tiny, seed=seed)
+
+
+@app.command()
+def sql(
+    context: typer.Context,
+    query: Annotated[str, typer.Argument(help="A DuckDB query over the tables.")],
+    form: Annotated[str, typer.Option("--format", help="table, csv, json (one object per line) or parquet.")] = "table",
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Ask the tables; they can be read, not changed."""
+    from curate.cli.query import run_sql
+
+    run_sql(find_workspace(context, workspace), query, form)
+
+
+@app.command()
+def tables(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="[TABLE]", help="Show this table's columns.")] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """List the tables with their rows, or the columns of one."""
+    from curate.cli.query import show_tables
+
+    show_tables(find_workspace(context, workspace), name)
+
+
+@app.command()
+def why(
+    context: typer.Context,
+    image: Annotated[str, typer.Argument(metavar="IMAGE", help="image_id (or its beginning), key or url.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Say what became of an image and each of its labels, and why."""
+    from curate.cli.query import show_why
+
+    show_why(find_workspace(context, workspace), image)
+
+
+@app.command()
+def train(
+    manifest: Annotated[str, typer.Argument(metavar="MANIFEST", help="Folder that build-manifest wrote.")],
+    recipe: Annotated[str, typer.Option(metavar="NAME|FILE", help="Training recipe.")] = "quickstart",
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder for checkpoints and metrics.")] = "checkpoint",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Override a value of the recipe.")
+    ] = None,
+    root: Annotated[
+        list[str] | None, typer.Option(metavar="SOURCE=DIR", help="Where a source lies now, if it has moved.")
+    ] = None,
+    where: Annotated[str | None, typer.Option(metavar="SQL", help="Train on rows of the manifest that match.")] = None,
+) -> None:
+    """Train a model on a manifest; continues where it was stopped."""
+    from curate.cli.training import train_model
+
+    train_model(Path(manifest), recipe, Path(out), settings or [], root or [], where)
+
+
+@app.command()
+def evaluate(
+    context: typer.Context,
+    checkpoint: Annotated[str, typer.Argument(metavar="CHECKPOINT", help="Folder that train wrote.")],
+    on: Annotated[str, typer.Option(metavar="NAME", help="Eval set, see evalset add.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Measure a trained model on an eval set."""
+    from curate.cli.training import evaluate_model
+
+    evaluate_model(find_workspace(context, workspace), Path(checkpoint), on)
+
+
+evalset = typer.Typer(help="Register evaluation sets that training data must stay clear of.", no_args_is_help=True)
+app.add_typer(evalset, name="evalset")
+
+
+@evalset.command("add")
+def evalset_add(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Its name, as used by --against and --on.")],
+    path: Annotated[str, typer.Argument(help="Folder (of class folders, or flat) or tars.")],
+    form: Annotated[str, typer.Option("--format", help="auto, folder, webdataset or table.")] = "auto",
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Add an evaluation set, or read a changed one again."""
+    from curate.cli.evalsets import add
+
+    add(find_workspace(context, workspace, create=True), name, path, form)
+
+
+@evalset.command("list")
+def evalset_list(context: typer.Context, workspace: WorkspaceOption = None) -> None:
+    """List the evaluation sets."""
+    from curate.cli.evalsets import show
+
+    show(find_workspace(context, workspace))
+
+
+@evalset.command("remove")
+def evalset_remove(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Forget an evaluation set; its files stay."""
+    from curate.cli.evalsets import remove
+
+    remove(find_workspace(context, workspace), name)
+
+
+@evalset.command("export")
+def evalset_export(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    out: Annotated[str, typer.Argument(help="Parquet file to write.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Write an evaluation set's hashes, so that others can check against it without its images."""
+    from curate.cli.evalsets import export
+
+    export(find_workspace(context, workspace), name, Path(out))
+
+
+audit = typer.Typer(help="Have people judge samples of labels, and use their verdicts.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
+
+
+@audit.command("sample")
+def audit_sample(
+    context: typer.Context,
+    per_class: Annotated[int, typer.Option(min=1, help="Labels to draw per class.")] = 40,
+    class_key: Annotated[list[str] | None, typer.Option("--class", help="Only these classes.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Draw labels to judge, with known probabilities."""
+    from curate.cli.audits import draw
+
+    draw(find_workspace(context, workspace), per_class, class_key or [], seed)
+
+
+@audit.command("export")
+def audit_export(
+    context: typer.Context,
+    out: Annotated[str, typer.Argument(metavar="FILE", help="CSV or Parquet file to write.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Write the drawn labels that have no verdict yet, to be filled in."""
+    from curate.cli.audits import export
+
+    export(find_workspace(context, workspace), Path(out))
+
+
+@audit.command("import")
+def audit_import(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="CSV or Parquet with verdicts.")],
+    auditor: Annotated[str, typer.Option(help="Who judged, where the file does not say.")] = "unknown",
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Read verdicts; the same file may be read twice."""
+    from curate.cli.audits import read
+
+    read(find_workspace(context, workspace), Path(file), auditor)
+
+
+def find_workspace(context: click.Context, given: str | None, create: bool = False) -> Any:
+    """The session of -w on the command, -w before it, CURATE_WORKSPACE, or ./workspace."""
+    from curate.api import open as open_workspace
+
+    folder = given or context.obj or os.environ.get("CURATE_WORKSPACE") or "workspace"
+    return open_workspace(folder, create=create)
+
+
+def main() -> None:
+    """Entry point: runs a command and turns errors into one line and an exit code."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run one command line.
+
+    Returns:
+        0 done, 1 a stated error, 2 wrong usage, 130 interrupted.
+    """
+    try:
+        result = app(arguments, standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except CurateError as error:
+        return _complain(str(error), error.exit_code)
+    except click.UsageError as error:
+        hint = f" Try '{error.ctx.command_path} --help'." if error.ctx else ""
+        return _complain(error.format_message() + hint, 2)
+    except (click.Abort, KeyboardInterrupt):
+        return _complain("interrupted; the same command continues where it was", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if logging.getLogger("curate").isEnabledFor(logging.DEBUG):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}", 1)
+
+
+def _complain(message: str, code: int) -> int:
+    typer.echo(f"curate: {' '.join(message.split())}", err=True)
+    return code

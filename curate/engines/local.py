@@ -1,0 +1,124 @@
+"""The engine for one machine: threads, processes, or the calling thread for a device."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from typing import Any
+
+import pyarrow as pa
+
+from curate.stage import Part, ShardStage, Tables, Worker
+
+Result = dict[str, pa.Table]
+Progress = Callable[[float], None]
+"""Told the share of a part that was just done."""
+
+
+def run_parts(
+    stage: ShardStage, tables: Tables, params: Any, parts: Sequence[Part], n_workers: int, progress: Progress
+) -> Iterator[tuple[Part, Result]]:
+    """Run the parts of a stage, yielding each as it ends, in any order.
+
+    Args:
+        stage: The stage.
+        tables: Its declared tables.
+        params: Its parameters.
+        parts: The parts to run.
+        n_workers: How many run at once; a device stage always has one.
+        progress: Called from the consuming thread.
+
+    Yields:
+        Each part with the rows that it gave, by table.
+
+    Raises:
+        Exception: Whatever a worker raised first; parts that were running are waited for, not reported.
+    """
+    n_workers = min(n_workers, len(parts))
+    if stage.pool == "device" or n_workers <= 1:
+        yield from _in_this_thread(stage, tables, params, parts, progress)
+    elif stage.pool == "thread":
+        local = threading.local()
+
+        def work(rows: pa.Table) -> Result:
+            if not hasattr(local, "worker"):
+                local.worker = stage.make_worker(tables, params)
+            return _feed(local.worker, rows, stage.batch_rows, lambda share: None)
+
+        with ThreadPoolExecutor(n_workers) as threads:
+            yield from _in_pool(threads, work, parts, n_workers, progress)
+    else:
+        # Workers start clean: forking would copy locks that DuckDB's and Arrow's threads hold.
+        context = multiprocessing.get_context("spawn")
+        start = (stage.make_worker, tables, params, stage.batch_rows)
+        with ProcessPoolExecutor(n_workers, context, _start_process, start) as processes:
+            yield from _in_pool(processes, _work_in_process, parts, n_workers, progress)
+
+
+def default_workers() -> int:
+    """One worker per processor that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _in_this_thread(
+    stage: ShardStage, tables: Tables, params: Any, parts: Sequence[Part], progress: Progress
+) -> Iterator[tuple[Part, Result]]:
+    if not parts:
+        return
+    worker = stage.make_worker(tables, params)
+    for part in parts:
+        yield part, _feed(worker, part.load(), stage.batch_rows, progress)
+
+
+def _in_pool(
+    pool: Executor, work: Callable[[pa.Table], Result], parts: Sequence[Part], n_workers: int, progress: Progress
+) -> Iterator[tuple[Part, Result]]:
+    waiting = iter(parts)
+    running: dict[Future[Result], Part] = {}
+    try:
+        while True:
+            # Two per worker keep all busy while only few parts lie in memory.
+            while len(running) < 2 * n_workers and (part := next(waiting, None)) is not None:
+                running[pool.submit(work, part.load())] = part
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                part = running.pop(future)
+                result = future.result()
+                progress(1.0)
+                yield part, result
+    finally:
+        for future in running:
+            future.cancel()
+
+
+def _feed(worker: Worker, rows: pa.Table, batch_rows: int | None, progress: Progress) -> Result:
+    if batch_rows is None or rows.num_rows <= batch_rows:
+        result = dict(worker(rows))
+        progress(1.0)
+        return result
+    pieces: dict[str, list[pa.Table]] = {}
+    for start in range(0, rows.num_rows, batch_rows):
+        batch = rows.slice(start, batch_rows)
+        for table, piece in worker(batch).items():
+            pieces.setdefault(table, []).append(piece)
+        progress(batch.num_rows / rows.num_rows)
+    return {table: pa.concat_tables(found) for table, found in pieces.items()}
+
+
+_process_worker: tuple[Worker, int | None] | None = None
+
+
+def _start_process(
+    make_worker: Callable[[Tables, Any], Worker], tables: Tables, params: Any, batch: int | None
+) -> None:
+    global _process_worker
+    _process_worker = make_worker(tables, params), batch
+
+
+def _work_in_process(rows: pa.Table) -> Result:
+    assert _process_worker is not None
+    worker, batch_rows = _process_worker
+    return _feed(worker, rows, batch_rows, lambda share: None)

@@ -1,0 +1,263 @@
+"""The definitions in schemas/*.sql as Arrow schemas and checks.
+
+The SQL files are the single definition of every table. They are executed in an empty in-memory DuckDB, and its
+catalogue is asked for types, constraints and comments; nothing parses SQL by hand. Words in square brackets at the
+end of a column's comment are for the machine:
+
+    [location]  where the bytes lie: left out of the logical digest, so that moved data stays the same data
+    [volatile]  a time stamp: in no digest
+    [float16]   a vector that is stored in half precision
+    [key]       part of a view's key (a view has no PRIMARY KEY)
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from curate.errors import SchemaError, nearest
+
+_TAG = re.compile(r"\s*\[(location|volatile|float16|key)\]")
+
+
+def data_folder(name: str) -> Path:
+    """Where schemas/ or pipelines/ lies: inside an installed package, or at the top of a checkout.
+
+    Args:
+        name: "schemas" or "pipelines".
+    """
+    package = Path(__file__).parent
+    return package / name if (package / name).is_dir() else package.parent / name
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table, as its SQL file defines it."""
+
+    name: str
+    sql_type: str
+    nullable: bool
+    comment: str
+    tags: frozenset[str]
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """One table of schemas/.
+
+    Attributes:
+        name: Table name.
+        comment: What a row is.
+        columns: In file order.
+        key: Primary key columns.
+        checks: SQL expressions that must not be false for any row.
+        view_sql: The SELECT of a view; empty for a stored table.
+        arrow: Arrow schema of the stored form.
+        hash: Changes with anything that makes old parts unreadable as this table (names, types, key).
+    """
+
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    checks: tuple[str, ...]
+    view_sql: str
+    arrow: pa.Schema
+    hash: str
+
+    def tagged(self, tag: str) -> tuple[str, ...]:
+        """Names of the columns that bear a tag."""
+        return tuple(column.name for column in self.columns if tag in column.tags)
+
+    @property
+    def logical_columns(self) -> tuple[str, ...]:
+        """Columns that enter the logical digest."""
+        return tuple(c.name for c in self.columns if not c.tags & {"location", "volatile"})
+
+
+@cache
+def table_schemas() -> dict[str, TableSchema]:
+    """All tables and views of schemas/, by name.
+
+    Raises:
+        SchemaError: A file cannot be executed, or a table or column lacks its comment.
+    """
+    con = duckdb.connect()
+    files = sorted(data_folder("schemas").glob("*.sql"))
+    texts = {file.name: file.read_text(encoding="utf-8") for file in files}
+    for name, text in sorted(texts.items(), key=lambda item: ("CREATE VIEW" in item[1], item[0])):
+        try:
+            con.execute(text)
+        except duckdb.Error as error:
+            raise SchemaError(str(error).splitlines()[0], where=f"schemas/{name}") from error
+    names = [Path(name).stem for name in texts]
+    return {name: _describe(con, name) for name in names}
+
+
+def table_schema(name: str) -> TableSchema:
+    """The schema of one table.
+
+    Raises:
+        SchemaError: There is no such table.
+    """
+    schemas = table_schemas()
+    if name not in schemas:
+        raise SchemaError(f"no table '{name}'", fix=nearest(name, schemas))
+    return schemas[name]
+
+
+def _describe(con: duckdb.DuckDBPyConnection, name: str) -> TableSchema:
+    columns = tuple(
+        Column(column, sql_type, nullable, _TAG.sub("", comment or ""), frozenset(_TAG.findall(comment or "")))
+        for column, sql_type, nullable, comment in con.execute(
+            "SELECT column_name, data_type, is_nullable, comment FROM duckdb_columns() "
+            "WHERE table_name = ? AND NOT internal ORDER BY column_index",
+            [name],
+        ).fetchall()
+    )
+    undocumented = [c.name for c in columns if not c.comment]
+    if not columns or undocumented:
+        raise SchemaError(f"no comment on {undocumented or 'anything'}", where=f"schemas/{name}.sql")
+    constraints = con.execute(
+        "SELECT constraint_type, expression, constraint_column_names FROM duckdb_constraints() WHERE table_name = ?",
+        [name],
+    ).fetchall()
+    primary = [tuple(names) for kind, _, names in constraints if kind == "PRIMARY KEY"]
+    key = primary[0] if primary else tuple(c.name for c in columns if "key" in c.tags)
+    view = con.execute("SELECT sql FROM duckdb_views() WHERE view_name = ?", [name]).fetchall()
+    found = con.execute(
+        "SELECT comment FROM duckdb_tables() WHERE table_name = $1 UNION ALL "
+        "SELECT comment FROM duckdb_views() WHERE view_name = $1 AND NOT internal",
+        [name],
+    ).fetchall()
+    contract = repr([(c.name, c.sql_type, sorted(c.tags)) for c in columns] + [key])
+    return TableSchema(
+        name=name,
+        comment=found[0][0],
+        columns=columns,
+        key=key,
+        checks=tuple(expression for kind, expression, _ in constraints if kind == "CHECK"),
+        view_sql=view[0][0].partition(" AS ")[2].rstrip("; \n") if view else "",
+        arrow=_arrow_schema(con, name, columns),
+        hash=sha256(contract.encode()).hexdigest()[:16],
+    )
+
+
+def _arrow_schema(con: duckdb.DuckDBPyConnection, name: str, columns: tuple[Column, ...]) -> pa.Schema:
+    derived = con.sql(f"SELECT * FROM {name} LIMIT 0").to_arrow_table().schema
+    fields = []
+    for column in columns:
+        arrow_type = pa.list_(pa.float16()) if "float16" in column.tags else derived.field(column.name).type
+        fields.append(pa.field(column.name, arrow_type, column.nullable))
+    return pa.schema(fields)
+
+
+def conform(rows: pa.Table, name: str) -> pa.Table:
+    """Rows in the exact Arrow schema of a table: column order, types, nullability.
+
+    Args:
+        rows: Rows with the table's column names, in any order.
+        name: Table name.
+
+    Returns:
+        The same rows; nothing is converted that would lose a value.
+
+    Raises:
+        SchemaError: A column is missing, unknown, of another type, or NULL where it must not be.
+    """
+    schema = table_schema(name)
+    missing = [c.name for c in schema.columns if c.name not in rows.column_names]
+    unknown = [c for c in rows.column_names if c not in schema.arrow.names]
+    if missing or unknown:
+        raise SchemaError(f"columns missing: {missing}, unknown: {unknown}", where=f"table {name}")
+    columns = []
+    for column in schema.arrow:
+        values = rows.column(column.name)
+        try:
+            values = values.cast(column.type, safe=not pa.types.is_list(column.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise SchemaError(f"column {column.name}: {error}", where=f"table {name}") from error
+        if values.null_count and not column.nullable:
+            raise SchemaError(f"column {column.name} has {values.null_count} NULLs", where=f"table {name}")
+        columns.append(values)
+    return pa.table(columns, schema=schema.arrow)
+
+
+def check_rows(rows: pa.Table, name: str) -> None:
+    """Check the rows of one part against the table's CHECKs and its key.
+
+    Args:
+        rows: Rows that conform to the table.
+        name: Table name.
+
+    Raises:
+        SchemaError: A CHECK is false for a row, or two rows share a key.
+    """
+    schema = table_schema(name)
+    con = duckdb.connect()
+    con.register("part", _scannable(rows))
+    for check in schema.checks:
+        bad = con.execute(f"SELECT count(*), min({schema.key[0]}) FROM part WHERE NOT ({check})").fetchall()[0]
+        if bad[0]:
+            raise SchemaError(f"{bad[0]} rows violate {check}, first {schema.key[0]} = {bad[1]}", where=f"table {name}")
+    keys = ", ".join(schema.key)
+    twice = con.execute(f"SELECT {keys} FROM part GROUP BY ALL HAVING count(*) > 1 LIMIT 1").fetchall()
+    if twice:
+        raise SchemaError(f"two rows with key ({keys}) = {twice[0]}", where=f"table {name}")
+
+
+def digest_rows(rows: pa.Table, name: str) -> tuple[str, str]:
+    """Digests of a set of rows that do not depend on their order.
+
+    Each row is hashed (MD5 of its columns as JSON) and the hashes are combined with XOR. As keys are unique no two
+    rows cancel, and the digest of a table is the XOR of its parts' digests, however they are cut.
+
+    Args:
+        rows: Rows that conform to the table.
+        name: Table name.
+
+    Returns:
+        The logical digest, and the digest of key and location columns; 32 hex digits each.
+    """
+    schema = table_schema(name)
+    con = duckdb.connect()
+    con.register("part", _hashable(rows))
+    digests = []
+    for columns in (schema.logical_columns, (*schema.key, *schema.tagged("location"))):
+        packed = ", ".join(f'"{column}" := "{column}"' for column in columns)
+        query = f"SELECT bit_xor(md5_number(to_json(struct_pack({packed}))::VARCHAR)) FROM part"
+        digests.append(f"{con.execute(query).fetchall()[0][0] or 0:032x}")
+    return digests[0], digests[1]
+
+
+def combine_digests(digests: list[str]) -> str:
+    """The digest of a table from those of its parts."""
+    total = 0
+    for digest in digests:
+        total ^= int(digest, 16)
+    return f"{total:032x}"
+
+
+def _scannable(rows: pa.Table) -> pa.Table:
+    """Half-precision lists widened: DuckDB reads them from Parquet but not from memory."""
+    for index, column in enumerate(rows.schema):
+        if pa.types.is_list(column.type) and pa.types.is_float16(column.type.value_type):
+            rows = rows.set_column(index, column.name, rows.column(index).cast(pa.list_(pa.float32())))
+    return rows
+
+
+def _hashable(rows: pa.Table) -> pa.Table:
+    """Vectors as one hex string each: as JSON numbers they would be ten times slower to hash."""
+    for index, column in enumerate(rows.schema):
+        if pa.types.is_list(column.type) and pa.types.is_float16(column.type.value_type):
+            raw = [value.values.to_numpy().tobytes().hex() for value in rows.column(index)]
+            rows = rows.set_column(index, column.name, pa.array(raw, pa.string()))
+    return rows
+
+
+__all__ = ["Column", "TableSchema", "check_rows", "combine_digests", "conform", "data_folder", "digest_rows",
+           "table_schema", "table_schemas"]  # fmt: skip

@@ -1,0 +1,163 @@
+"""Rebuilds the WordNet tables that ship in curate/wordnet/data, and proves their counts.
+
+Needs the files of WordNet 3.0 (Debian: apt-get install wordnet-base) and nltk, whose reader does the parsing.
+
+    python examples/build_wordnet_tables.py                # write curate/wordnet/data
+    python examples/build_wordnet_tables.py --check        # rebuild elsewhere and compare
+
+The same pyarrow version writes the same bytes. Another version may encode the same rows in other bytes; --check then
+compares rows, and says so.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curate.wordnet.hierarchy import node_depths, parent_links
+from curate.wordnet.lexicon import DATA
+from curate.wordnet.normalize import squash
+
+FILES = [f"{kind}.{pos}" for kind in ("data", "index") for pos in ("noun", "verb", "adj", "adv")]
+FILES += ["noun.exc", "verb.exc", "adj.exc", "adv.exc", "index.sense", "cntlist.rev"]
+
+# Debian leaves this file out; nltk wants it. Order = lexicographer file number.
+LEXNAMES = """adj.all adj.pert adv.all noun.Tops noun.act noun.animal noun.artifact noun.attribute noun.body
+noun.cognition noun.communication noun.event noun.feeling noun.food noun.group noun.location noun.motive noun.object
+noun.person noun.phenomenon noun.plant noun.possession noun.process noun.quantity noun.relation noun.shape noun.state
+noun.substance noun.time verb.body verb.change verb.cognition verb.communication verb.competition verb.consumption
+verb.contact verb.creation verb.emotion verb.motion verb.perception verb.possession verb.social verb.stative
+verb.weather adj.ppl""".split()
+PART_OF_SPEECH = {"noun": 1, "verb": 2, "adj": 3, "adv": 4}
+
+
+def open_wordnet(folder: Path, nltk_data: Path) -> Any:
+    """nltk's reader over the files of a WordNet folder; nltk reads only below NLTK_DATA."""
+    corpus = nltk_data / "corpora" / "wordnet"
+    corpus.mkdir(parents=True)
+    for name in FILES:
+        if (folder / name).exists():
+            shutil.copy(folder / name, corpus / name)
+    lines = [f"{i:02d}\t{name}\t{PART_OF_SPEECH[name.split('.')[0]]}" for i, name in enumerate(LEXNAMES)]
+    (corpus / "lexnames").write_text("\n".join(lines) + "\n")
+    os.environ["NLTK_DATA"] = str(nltk_data)
+    from nltk.corpus.reader.wordnet import WordNetCorpusReader
+
+    return WordNetCorpusReader(str(corpus), None)
+
+
+def wnid_of(synset: Any) -> str:
+    return f"n{synset.offset():08d}"
+
+
+def build_tables(reader: Any) -> dict[str, pa.Table]:
+    """The noun synsets in offset order; lemmas in the order of their synset; links by key, as nltk gives them in none."""
+    nouns = sorted(reader.all_synsets("n"), key=lambda synset: synset.offset())
+    senses: dict[str, list[int]] = {}
+    lemmas, hypernyms = [], []
+    for synset in nouns:
+        for lemma in synset.lemmas():
+            word = lemma.name().lower()
+            if word not in senses:
+                senses[word] = [sense.offset() for sense in reader.synsets(word, pos="n")]
+            rank = senses[word].index(synset.offset()) + 1
+            lemmas.append((wnid_of(synset), lemma.name().replace("_", " "), rank, lemma.count()))
+        for parent in synset.hypernyms():
+            hypernyms.append((wnid_of(synset), wnid_of(parent), False))
+        for parent in synset.instance_hypernyms():
+            hypernyms.append((wnid_of(synset), wnid_of(parent), True))
+    # nltk keeps the exception lists to itself under this name; morphy() would give only the first base form.
+    exceptions = sorted(
+        (form.replace("_", " "), base.replace("_", " "))
+        for form, bases in reader._exception_map["n"].items()
+        for base in dict.fromkeys(bases)
+    )
+    return {
+        "synsets": _table([(wnid_of(s), s.lexname()) for s in nouns], wnid=pa.string(), lexname=pa.string()),
+        "lemmas": _table(lemmas, wnid=pa.string(), lemma=pa.string(), sense_rank=pa.int16(), tag_count=pa.int16()),
+        "hypernyms": _table(sorted(hypernyms), wnid=pa.string(), hypernym_wnid=pa.string(), is_instance=pa.bool_()),
+        "exceptions": _table(exceptions, form=pa.string(), base=pa.string()),
+    }
+
+
+def _table(rows: list[tuple[Any, ...]], **types: pa.DataType) -> pa.Table:
+    columns = list(zip(*rows, strict=True))
+    return pa.table([pa.array(column, kind) for column, kind in zip(columns, types.values(), strict=True)], list(types))
+
+
+def prove_counts(tables: dict[str, pa.Table]) -> None:
+    """Compare with what is known of WordNet 3.0's nouns."""
+    wnids = tables["synsets"]["wnid"].to_pylist()
+    links = tables["hypernyms"]
+    children, parents = parent_links(wnids, links["wnid"].to_pylist(), links["hypernym_wnid"].to_pylist())
+    with_parent = set(children.tolist())
+    found = {
+        "synsets": len(wnids),
+        "roots": len(wnids) - len(with_parent),
+        "greatest depth": int(node_depths(children, parents, len(wnids)).max()),
+        "squashed lemmas": len({squash(lemma) for lemma in tables["lemmas"]["lemma"].to_pylist()}),
+    }
+    known = {"synsets": 82115, "roots": 1, "greatest depth": 19, "squashed lemmas": 116654}
+    for what, count in found.items():
+        print(f"{what}: {count}" + ("" if count == known[what] else f", but WordNet 3.0 has {known[what]}"))
+    if found != known:
+        sys.exit("These are not the nouns of WordNet 3.0; nothing was written.")
+
+
+def write_tables(tables: dict[str, pa.Table], folder: Path) -> None:
+    text = {"wnid", "hypernym_wnid", "lemma", "form", "base"}
+    for name, table in tables.items():
+        encodings = {c: "DELTA_BYTE_ARRAY" for c in table.column_names if c in text}
+        others = [c for c in table.column_names if c not in text]
+        pq.write_table(
+            table,
+            folder / f"{name}.parquet",
+            compression="zstd",
+            compression_level=19,
+            use_dictionary=others,
+            column_encoding=encodings,
+            row_group_size=1 << 20,
+            data_page_size=1 << 24,
+            write_statistics=False,
+        )
+
+
+def compare(built: Path, shipped: Path) -> bool:
+    """Print, file by file, whether bytes or at least rows are equal."""
+    good = True
+    for file in sorted(built.glob("*.parquet")):
+        other = shipped / file.name
+        same_bytes = other.exists() and file.read_bytes() == other.read_bytes()
+        same_rows = same_bytes or (other.exists() and pq.read_table(file).equals(pq.read_table(other)))
+        print(f"{file.name}: {'same bytes' if same_bytes else 'same rows' if same_rows else 'DIFFERENT'}")
+        good &= same_rows
+    return good
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--wordnet", type=Path, default=Path("/usr/share/wordnet"), help="folder with data.noun")
+    parser.add_argument("--out", type=Path, default=DATA)
+    parser.add_argument("--check", action="store_true", help="compare with --out instead of writing it")
+    options = parser.parse_args()
+    if not (options.wordnet / "data.noun").exists():
+        sys.exit(f"{options.wordnet}: no data.noun there. Install wordnet-base or name a folder with --wordnet.")
+    with tempfile.TemporaryDirectory() as scratch:
+        tables = build_tables(open_wordnet(options.wordnet, Path(scratch) / "nltk_data"))
+        prove_counts(tables)
+        if options.check:
+            write_tables(tables, Path(scratch))
+            sys.exit(0 if compare(Path(scratch), options.out) else 1)
+        write_tables(tables, options.out)
+    size = sum(file.stat().st_size for file in options.out.glob("*.parquet"))
+    print(f"{options.out}: {size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()

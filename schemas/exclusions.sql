@@ -1,0 +1,16 @@
+CREATE TABLE exclusions (
+    manifest_id VARCHAR NOT NULL,
+    image_id    VARCHAR NOT NULL,
+    class_key   VARCHAR NOT NULL,
+    stage       VARCHAR NOT NULL,
+    rule        VARCHAR NOT NULL CHECK (rule <> ''),
+    detail      VARCHAR NOT NULL,
+    PRIMARY KEY (manifest_id, image_id, class_key)
+);
+COMMENT ON TABLE exclusions IS 'Direct labels and whole images that a manifest leaves out, each with its reason.';
+COMMENT ON COLUMN exclusions.manifest_id IS 'Manifest.';
+COMMENT ON COLUMN exclusions.image_id IS 'Image, see images.';
+COMMENT ON COLUMN exclusions.class_key IS 'Label that is left out; '''' = the whole image.';
+COMMENT ON COLUMN exclusions.stage IS 'Stage whose finding led to it.';
+COMMENT ON COLUMN exclusions.rule IS 'Named rule: near_duplicate, damaged, below_threshold, class_excluded, class_undecided, no_label, tombstone.';
+COMMENT ON COLUMN exclusions.detail IS 'The finding, in words.';

@@ -14,10 +14,10 @@ demo: $(VENV)/.installed
 	$(BIN)/curate demo
 
 test: lint
-	$(BIN)/python -m pytest -n auto -m "not slow and not gpu and not peer"
+	$(BIN)/python -m pytest -n auto -m "not slow and not gpu and not peer and not ray"
 
 slow: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "slow or peer"
+	$(BIN)/python -m pytest -m "slow or peer or ray"
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

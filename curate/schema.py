@@ -213,8 +213,8 @@ def check_rows(rows: pa.Table, name: str) -> None:
 def digest_rows(rows: pa.Table, name: str) -> tuple[str, str]:
     """Digests of a set of rows that do not depend on their order.
 
-    Each row is hashed (MD5 of its columns as JSON) and the hashes are combined with XOR. As keys are unique no two
-    rows cancel, and the digest of a table is the XOR of its parts' digests, however they are cut.
+    Each row is hashed (MD5 of its columns as JSON) and the hashes are added up, their two halves apart, modulo 2^64.
+    So the digest of a table is the sum of its parts' digests, however they are cut.
 
     Args:
         rows: Rows that conform to the table.
@@ -229,17 +229,21 @@ def digest_rows(rows: pa.Table, name: str) -> tuple[str, str]:
     digests = []
     for columns in (schema.logical_columns, (*schema.key, *schema.tagged("location"))):
         packed = ", ".join(f'"{column}" := "{column}"' for column in columns)
-        query = f"SELECT bit_xor(md5_number(to_json(struct_pack({packed}))::VARCHAR)) FROM part"
-        digests.append(f"{con.execute(query).fetchall()[0][0] or 0:032x}")
+        con.execute(
+            f"CREATE OR REPLACE TEMP VIEW hashed AS SELECT to_json(struct_pack({packed}))::VARCHAR AS row FROM part"
+        )
+        query = "SELECT sum(md5_number_upper(row)::HUGEINT), sum(md5_number_lower(row)::HUGEINT) FROM hashed"
+        digests.append(_hex([int(half or 0) for half in con.execute(query).fetchall()[0]]))
     return digests[0], digests[1]
 
 
 def combine_digests(digests: list[str]) -> str:
     """The digest of a table from those of its parts."""
-    total = 0
-    for digest in digests:
-        total ^= int(digest, 16)
-    return f"{total:032x}"
+    return _hex([sum(int(digest[start : start + 16], 16) for digest in digests) for start in (0, 16)])
+
+
+def _hex(halves: list[int]) -> str:
+    return "".join(f"{half % 2**64:016x}" for half in halves)
 
 
 def _scannable(rows: pa.Table) -> pa.Table:

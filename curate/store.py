@@ -123,6 +123,8 @@ class Workspace:
             handle.flush()
             # Whoever held the lock before may have been killed amid a write.
             shutil.rmtree(self.folder / "tmp", ignore_errors=True)
+            for partial in [*self.folder.glob(".*"), *self.folder.glob("*/.*"), *self.folder.glob("parts/*/.*")]:
+                partial.unlink()
             yield
 
     def commit_of(self, stage: str) -> Commit | None:

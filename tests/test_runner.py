@@ -60,9 +60,7 @@ def make_lemmas(tables: Tables, params: CutParams) -> Lemmas:
 
 def count_lemmas(tables: Tables, params: CutParams) -> dict[str, object]:
     return {
-        "class_members": tables.connect().sql(
-            f"SELECT '{params.shown}' || squashed AS class_key, wnid FROM lemmas"  # fmt: skip
-        )
+        "class_members": tables.connect().sql(f"SELECT '{params.shown}' || squashed AS class_key, wnid FROM lemmas")
     }
 
 
@@ -106,8 +104,8 @@ def test_runs_in_table_order_and_reuses_all_the_second_time(workspace: Workspace
 def test_only_new_parts_run_and_the_result_equals_a_rebuild(workspace: Workspace, tmp_path: Path) -> None:
     list(run(workspace, steps()))
     calls.clear()
-    outcome = list(run(workspace, steps(sizes=(3, 2, 4))))[0]
-    assert (outcome.n_parts_run, outcome.n_parts_reused) == (1, 2)
+    outcomes = list(run(workspace, steps(sizes=(3, 2, 4))))
+    assert (outcomes[0].n_parts_run, outcomes[0].n_parts_reused) == (1, 2)
     assert "p0" not in calls
     fresh = Workspace(tmp_path / "fresh", create=True)
     list(run(fresh, steps(sizes=(3, 2, 4)), n_workers=1))
@@ -158,7 +156,7 @@ def test_deleted_files_are_made_again(workspace: Workspace) -> None:
 
 
 def test_plan_says_why(workspace: Workspace) -> None:
-    assert [v.why for _, v in plan(workspace, steps())][0] == "has not run"
+    assert plan(workspace, steps())[0][1].why == "has not run"
     list(run(workspace, steps()))
     assert [v.action for _, v in plan(workspace, steps())] == ["reuse", "reuse"]
     verdicts = [v for _, v in plan(workspace, steps(label="y"))]

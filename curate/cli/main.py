@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import click
 import typer
 
-from curate.errors import CurateError, ParameterError
+from curate.errors import CurateError
 
 app = typer.Typer(
     name="curate",
@@ -86,16 +86,14 @@ def run(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="STAGE.PARAM=VALUE", help="Override a parameter (YAML value).")
     ] = None,
-    engine: Annotated[str, typer.Option(help="Where parts run.")] = "local",
+    engine: Annotated[str, typer.Option(help="Where parts run: local or ray.")] = "local",
     workers: WorkersOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Run a pipeline; what is up to date is reused."""
     from curate.cli.pipeline import run_pipeline
 
-    if engine != "local":
-        raise ParameterError(f"unknown engine '{engine}'", fix="Known: local.")
-    run_pipeline(find_workspace(context, workspace, create=True), pipeline, until, settings or [], workers)
+    run_pipeline(find_workspace(context, workspace, create=True), pipeline, until, settings or [], engine, workers)
 
 
 @app.command()

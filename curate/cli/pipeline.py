@@ -5,17 +5,34 @@ from pathlib import Path
 
 from curate.api import Session
 from curate.cli.show import notes, outcome_line, print_table, results, watch
+from curate.errors import ParameterError, nearest
+from curate.runner import Engine
 
 
 def run_pipeline(
-    session: Session, pipeline: str, until: str | None, settings: Sequence[str], workers: int | None
+    session: Session, pipeline: str, until: str | None, settings: Sequence[str], engine: str, workers: int | None
 ) -> None:
     """Run a pipeline, a line per stage; the manifest's folder is the result on stdout."""
     steps = session.read_pipeline(pipeline, settings)
-    for outcome in session.run_steps(steps, until=until, n_workers=workers, watch=watch):
+    place = engine_named(engine)
+    for outcome in session.run_steps(steps, until=until, engine=place, n_workers=workers, watch=watch):
         notes.print(outcome_line(outcome))
         if outcome.stage == "build-manifest":
             results.print(export_manifest(session, None))
+
+
+def engine_named(name: str) -> Engine:
+    """The engine that --engine names.
+
+    Raises:
+        ParameterError: There is none of that name.
+    """
+    from curate.engines import local, ray
+
+    engines: dict[str, Engine] = {"local": local.run_parts, "ray": ray.run_parts}
+    if name not in engines:
+        raise ParameterError(f"unknown engine '{name}'", fix=nearest(name, engines))
+    return engines[name]
 
 
 def show_plan(session: Session, pipeline: str, until: str | None, settings: Sequence[str]) -> None:

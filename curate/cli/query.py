@@ -5,7 +5,9 @@ import duckdb
 from curate.api import Session
 from curate.cli.show import print_relation, print_table, results
 from curate.errors import MissingTableError, ParameterError
+from curate.plan import produces
 from curate.schema import table_schema, table_schemas
+from curate.stages.catalog import STAGES
 
 FORMATS = ("table", "csv", "json", "parquet")
 
@@ -19,18 +21,28 @@ def run_sql(session: Session, query: str, form: str) -> None:
     """
     if form not in FORMATS:
         raise ParameterError(f"unknown format '{form}'", fix=f"Known: {', '.join(FORMATS)}.")
+    there = set(session.digests())
     session.store.write_views()
     with duckdb.connect(str(session.folder / "curate.duckdb"), read_only=True) as con:
         try:
+            for table in sorted(con.get_table_names(query)):
+                if table in table_schemas() and not _ingredients(table) <= there:
+                    raise MissingTableError(f"table {table} does not exist yet", fix=_producer(table))
             relation = con.sql(query)
             if relation is not None:
                 print_relation(relation, form)
         except duckdb.Error as error:
             raise ParameterError(_one_line(error), where="sql") from error
-    there = set(session.digests())
-    absent = [name for name in table_schemas() if name in query.split() and name not in there | {"image_labels"}]
-    if absent:
-        raise MissingTableError(f"table {absent[0]} is empty: its stage has not run yet")
+
+
+def _ingredients(table: str) -> set[str]:
+    return {"mentions", "raw_labels", "ancestors"} if table_schema(table).view_sql else {table}
+
+
+def _producer(table: str) -> str:
+    wanted = _ingredients(table)
+    stages = [stage.name for stage in STAGES if wanted & set(produces(stage))]
+    return f"Run 'curate {stages[-1]}' first." if stages else ""
 
 
 def _one_line(error: duckdb.Error) -> str:

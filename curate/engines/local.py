@@ -44,7 +44,7 @@ def run_parts(
         def work(rows: pa.Table) -> Result:
             if not hasattr(local, "worker"):
                 local.worker = stage.make_worker(tables, params)
-            return _feed(local.worker, rows, stage.batch_rows, lambda share: None)
+            return feed(local.worker, rows, stage.batch_rows, lambda share: None)
 
         with ThreadPoolExecutor(n_workers) as threads:
             yield from _in_pool(threads, work, parts, n_workers, progress)
@@ -68,7 +68,7 @@ def _in_this_thread(
         return
     worker = stage.make_worker(tables, params)
     for part in parts:
-        yield part, _feed(worker, part.load(), stage.batch_rows, progress)
+        yield part, feed(worker, part.load(), stage.batch_rows, progress)
 
 
 def _in_pool(
@@ -94,7 +94,8 @@ def _in_pool(
             future.cancel()
 
 
-def _feed(worker: Worker, rows: pa.Table, batch_rows: int | None, progress: Progress) -> Result:
+def feed(worker: Worker, rows: pa.Table, batch_rows: int | None, progress: Progress) -> Result:
+    """Feed a worker the rows of a part, so many at a time, and put its results together."""
     if batch_rows is None or rows.num_rows <= batch_rows:
         result = dict(worker(rows))
         progress(1.0)
@@ -121,4 +122,4 @@ def _start_process(
 def _work_in_process(rows: pa.Table) -> Result:
     assert _process_worker is not None
     worker, batch_rows = _process_worker
-    return _feed(worker, rows, batch_rows, lambda share: None)
+    return feed(worker, rows, batch_rows, lambda share: None)

@@ -132,10 +132,12 @@ def fingerprint(*values: Any) -> str:
 def input_digests(workspace: Workspace, stage: Stage) -> dict[str, str]:
     """Logical digests of a stage's inputs, with the digest of locations where the stage uses them."""
     locations = isinstance(stage, QueryStage) and stage.locations
+    latest = {table: commit.latest for commit in workspace.commits().values() for table in commit.tables}
     found = {}
     for table in inputs(stage):
         parts = workspace.table_parts(table) or []
         found[table] = combine_digests([part.digest for part in parts])
+        found[table] += latest.get(table, "")
         if locations:
             found[table] += combine_digests([part.location_digest for part in parts])
     return found

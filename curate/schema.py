@@ -227,7 +227,7 @@ def digest_rows(rows: pa.Table, name: str) -> tuple[str, str]:
     con = duckdb.connect()
     con.register("part", _hashable(rows))
     digests = []
-    for columns in (schema.logical_columns, (*schema.key, *schema.tagged("location"))):
+    for columns in (schema.logical_columns, tuple(dict.fromkeys((*schema.key, *schema.tagged("location"))))):
         packed = ", ".join(f'"{column}" := "{column}"' for column in columns)
         con.execute(
             f"CREATE OR REPLACE TEMP VIEW hashed AS SELECT to_json(struct_pack({packed}))::VARCHAR AS row FROM part"

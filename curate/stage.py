@@ -51,6 +51,10 @@ class Tables(Protocol):
         """A DuckDB connection with one view per declared table, memory-limited, spilling to disk."""
         ...
 
+    def latest(self, name: str) -> str | None:
+        """Of a table that retains older values (manifest_id, run_id), the one that was written last, if known."""
+        ...
+
     @property
     def folder(self) -> Path:
         """The workspace folder, for files that are no table (checkpoints)."""

@@ -263,7 +263,8 @@ class Workspace:
             if records is None and name not in optional:
                 raise MissingTableError(f"table {name} does not exist yet", fix="Run the stage that writes it first.")
             found[name] = [self.stored(record) for record in records or []]
-        return StageTables(self.folder, found)
+        newest = {t: c.latest for c in self.commits().values() for t in c.tables if c.latest and t in found}
+        return StageTables(self.folder, found, newest)
 
     def all_tables(self) -> "StageTables":
         """Read access to every table that is there; the others are empty."""
@@ -300,6 +301,11 @@ class StageTables:
 
     folder: Path
     found: Mapping[str, list[StoredPart]]
+    newest: Mapping[str, str] = field(default_factory=dict)
+
+    def latest(self, name: str) -> str | None:
+        """See `curate.stage.Tables`."""
+        return self.newest.get(name)
 
     def parts(self, name: str) -> list[StoredPart]:
         """See `curate.stage.Tables`."""
@@ -339,7 +345,7 @@ class StageTables:
 
     def with_parts(self, more: Mapping[str, list[StoredPart]]) -> "StageTables":
         """The same tables with some replaced or added."""
-        return StageTables(self.folder, {**self.found, **more})
+        return StageTables(self.folder, {**self.found, **more}, self.newest)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

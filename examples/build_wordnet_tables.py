@@ -33,18 +33,18 @@ noun.cognition noun.communication noun.event noun.feeling noun.food noun.group n
 noun.person noun.phenomenon noun.plant noun.possession noun.process noun.quantity noun.relation noun.shape noun.state
 noun.substance noun.time verb.body verb.change verb.cognition verb.communication verb.competition verb.consumption
 verb.contact verb.creation verb.emotion verb.motion verb.perception verb.possession verb.social verb.stative
-verb.weather adj.ppl""".split()
+verb.weather adj.ppl"""
 PART_OF_SPEECH = {"noun": 1, "verb": 2, "adj": 3, "adv": 4}
 
 
 def open_wordnet(folder: Path, nltk_data: Path) -> Any:
-    """nltk's reader over the files of a WordNet folder; nltk reads only below NLTK_DATA."""
+    """Nltk's reader over the files of a WordNet folder; nltk reads only below NLTK_DATA."""
     corpus = nltk_data / "corpora" / "wordnet"
     corpus.mkdir(parents=True)
     for name in FILES:
         if (folder / name).exists():
             shutil.copy(folder / name, corpus / name)
-    lines = [f"{i:02d}\t{name}\t{PART_OF_SPEECH[name.split('.')[0]]}" for i, name in enumerate(LEXNAMES)]
+    lines = [f"{i:02d}\t{name}\t{PART_OF_SPEECH[name.split('.')[0]]}" for i, name in enumerate(LEXNAMES.split())]
     (corpus / "lexnames").write_text("\n".join(lines) + "\n")
     os.environ["NLTK_DATA"] = str(nltk_data)
     from nltk.corpus.reader.wordnet import WordNetCorpusReader
@@ -57,7 +57,7 @@ def wnid_of(synset: Any) -> str:
 
 
 def build_tables(reader: Any) -> dict[str, pa.Table]:
-    """The noun synsets in offset order; lemmas in the order of their synset; links by key, as nltk gives them in none."""
+    """Rows of all tables: synsets by offset, lemmas in the order of their synset, the others by key."""
     nouns = sorted(reader.all_synsets("n"), key=lambda synset: synset.offset())
     senses: dict[str, list[int]] = {}
     lemmas, hypernyms = [], []
@@ -68,10 +68,8 @@ def build_tables(reader: Any) -> dict[str, pa.Table]:
                 senses[word] = [sense.offset() for sense in reader.synsets(word, pos="n")]
             rank = senses[word].index(synset.offset()) + 1
             lemmas.append((wnid_of(synset), lemma.name().replace("_", " "), rank, lemma.count()))
-        for parent in synset.hypernyms():
-            hypernyms.append((wnid_of(synset), wnid_of(parent), False))
-        for parent in synset.instance_hypernyms():
-            hypernyms.append((wnid_of(synset), wnid_of(parent), True))
+        hypernyms += [(wnid_of(synset), wnid_of(parent), False) for parent in synset.hypernyms()]
+        hypernyms += [(wnid_of(synset), wnid_of(parent), True) for parent in synset.instance_hypernyms()]
     # nltk keeps the exception lists to itself under this name; morphy() would give only the first base form.
     exceptions = sorted(
         (form.replace("_", " "), base.replace("_", " "))
@@ -95,7 +93,7 @@ def prove_counts(tables: dict[str, pa.Table]) -> None:
     """Compare with what is known of WordNet 3.0's nouns."""
     wnids = tables["synsets"]["wnid"].to_pylist()
     links = tables["hypernyms"]
-    children, parents = parent_links(wnids, links["wnid"].to_pylist(), links["hypernym_wnid"].to_pylist())
+    children, parents = parent_links(wnids, links["wnid"], links["hypernym_wnid"])
     with_parent = set(children.tolist())
     found = {
         "synsets": len(wnids),

@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from curate.errors import CurateError
+
+# Base of what Typer raises for a wrong command line; Typer has carried Click inside itself since 0.20.
+_WRONG_USAGE: Any = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="curate",
@@ -22,9 +24,11 @@ app = typer.Typer(
 
 WorkspaceOption = Annotated[
     str | None,
-    typer.Option("-w", "--workspace", metavar="DIR", help="Workspace folder [CURATE_WORKSPACE, else ./workspace]."),
+    typer.Option(
+        "-w", "--workspace", metavar="DIR", help="Workspace folder (default: CURATE_WORKSPACE, else ./workspace)."
+    ),
 ]
-WorkersOption = Annotated[int | None, typer.Option(min=1, help="Parts that run at once [one per processor].")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Parts that run at once (default: one per processor).")]
 
 # Commands that are a stage, with their one line of help; the rest of their help is built from the stage's parameters.
 STAGE_COMMANDS = {
@@ -67,11 +71,9 @@ def _add_stage_command(name: str, doc: str) -> None:
 
     @app.command(name, help=doc, context_settings=settings, add_help_option=False)
     def command(context: typer.Context) -> None:
-        from curate.cli.stages import stage_command
+        from curate.cli.stages import stage_app
 
-        stage_command(name).main(
-            context.args, prog_name=f"curate {name}", standalone_mode=False, obj=context.obj, parent=context
-        )
+        stage_app(name, context.obj)(context.args, prog_name=f"curate {name}", standalone_mode=False)
 
 
 for _name, _doc in STAGE_COMMANDS.items():
@@ -93,7 +95,9 @@ def run(
     """Run a pipeline; what is up to date is reused."""
     from curate.cli.pipeline import run_pipeline
 
-    run_pipeline(find_workspace(context, workspace, create=True), pipeline, until, settings or [], engine, workers)
+    run_pipeline(
+        find_workspace(workspace or context.obj, create=True), pipeline, until, settings or [], engine, workers
+    )
 
 
 @app.command()
@@ -109,7 +113,7 @@ def plan(
     """Say for each stage of a pipeline whether it would run or be reused, and why."""
     from curate.cli.pipeline import show_plan
 
-    show_plan(find_workspace(context, workspace), pipeline, until, settings or [])
+    show_plan(find_workspace(workspace or context.obj), pipeline, until, settings or [])
 
 
 @app.command()
@@ -136,7 +140,7 @@ def sql(
     """Ask the tables; they can be read, not changed."""
     from curate.cli.query import run_sql
 
-    run_sql(find_workspace(context, workspace), query, form)
+    run_sql(find_workspace(workspace or context.obj), query, form)
 
 
 @app.command()
@@ -148,7 +152,7 @@ def tables(
     """List the tables with their rows, or the columns of one."""
     from curate.cli.query import show_tables
 
-    show_tables(find_workspace(context, workspace), name)
+    show_tables(find_workspace(workspace or context.obj), name)
 
 
 @app.command()
@@ -160,7 +164,7 @@ def why(
     """Say what became of an image and each of its labels, and why."""
     from curate.cli.query import show_why
 
-    show_why(find_workspace(context, workspace), image)
+    show_why(find_workspace(workspace or context.obj), image)
 
 
 @app.command()
@@ -192,7 +196,7 @@ def evaluate(
     """Measure a trained model on an eval set."""
     from curate.cli.training import evaluate_model
 
-    evaluate_model(find_workspace(context, workspace), Path(checkpoint), on)
+    evaluate_model(find_workspace(workspace or context.obj), Path(checkpoint), on)
 
 
 evalset = typer.Typer(help="Register evaluation sets that training data must stay clear of.", no_args_is_help=True)
@@ -210,7 +214,7 @@ def evalset_add(
     """Add an evaluation set, or read a changed one again."""
     from curate.cli.evalsets import add
 
-    add(find_workspace(context, workspace, create=True), name, path, form)
+    add(find_workspace(workspace or context.obj, create=True), name, path, form)
 
 
 @evalset.command("list")
@@ -218,7 +222,7 @@ def evalset_list(context: typer.Context, workspace: WorkspaceOption = None) -> N
     """List the evaluation sets."""
     from curate.cli.evalsets import show
 
-    show(find_workspace(context, workspace))
+    show(find_workspace(workspace or context.obj))
 
 
 @evalset.command("remove")
@@ -230,7 +234,7 @@ def evalset_remove(
     """Forget an evaluation set; its files stay."""
     from curate.cli.evalsets import remove
 
-    remove(find_workspace(context, workspace), name)
+    remove(find_workspace(workspace or context.obj), name)
 
 
 @evalset.command("export")
@@ -243,7 +247,7 @@ def evalset_export(
     """Write an evaluation set's hashes, so that others can check against it without its images."""
     from curate.cli.evalsets import export
 
-    export(find_workspace(context, workspace), name, Path(out))
+    export(find_workspace(workspace or context.obj), name, Path(out))
 
 
 audit = typer.Typer(help="Have people judge samples of labels, and use their verdicts.", no_args_is_help=True)
@@ -261,7 +265,7 @@ def audit_sample(
     """Draw labels to judge, with known probabilities."""
     from curate.cli.audits import draw
 
-    draw(find_workspace(context, workspace), per_class, class_key or [], seed)
+    draw(find_workspace(workspace or context.obj), per_class, class_key or [], seed)
 
 
 @audit.command("export")
@@ -273,7 +277,7 @@ def audit_export(
     """Write the drawn labels that have no verdict yet, to be filled in."""
     from curate.cli.audits import export
 
-    export(find_workspace(context, workspace), Path(out))
+    export(find_workspace(workspace or context.obj), Path(out))
 
 
 @audit.command("import")
@@ -286,15 +290,14 @@ def audit_import(
     """Read verdicts; the same file may be read twice."""
     from curate.cli.audits import read
 
-    read(find_workspace(context, workspace), Path(file), auditor)
+    read(find_workspace(workspace or context.obj), Path(file), auditor)
 
 
-def find_workspace(context: click.Context, given: str | None, create: bool = False) -> Any:
-    """The session of -w on the command, -w before it, CURATE_WORKSPACE, or ./workspace."""
+def find_workspace(given: str | None, create: bool = False) -> Any:
+    """The session of the named workspace, of CURATE_WORKSPACE, or of ./workspace."""
     from curate.api import open as open_workspace
 
-    folder = given or context.obj or os.environ.get("CURATE_WORKSPACE") or "workspace"
-    return open_workspace(folder, create=create)
+    return open_workspace(given or os.environ.get("CURATE_WORKSPACE") or "workspace", create=create)
 
 
 def main() -> None:
@@ -309,14 +312,15 @@ def run_command(arguments: list[str]) -> int:
         0 done, 1 a stated error, 2 wrong usage, 130 interrupted.
     """
     try:
-        result = app(arguments, standalone_mode=False)
+        result = app(arguments, prog_name="curate", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except CurateError as error:
         return _complain(str(error), error.exit_code)
-    except click.UsageError as error:
-        hint = f" Try '{error.ctx.command_path} --help'." if error.ctx else ""
+    except _WRONG_USAGE as error:
+        context = getattr(error, "ctx", None)
+        hint = f" Try '{context.command_path} --help'." if context else ""
         return _complain(error.format_message() + hint, 2)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return _complain("interrupted; the same command continues where it was", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -52,4 +52,6 @@ def export_manifest(session: Session, out: str | None) -> str:
 
     manifest_id = session.newest_manifest()
     folder = Path(out) if out else session.folder / "manifests" / manifest_id
-    return str(export(session.store.all_tables(), manifest_id, folder))
+    commit = session.store.commit_of("build-manifest")
+    parameters = commit.params if commit else {}
+    return str(export(session.store.all_tables(), manifest_id, folder, parameters=parameters))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from curate.runner import Outcome
 
-notes = Console(stderr=True, highlight=False)
+notes = Console(stderr=True, highlight=False, soft_wrap=True)
 results = Console(highlight=False, soft_wrap=True)
 
 

@@ -109,17 +109,20 @@ def feed(worker: Worker, rows: pa.Table, batch_rows: int | None, progress: Progr
     return {table: pa.concat_tables(found) for table, found in pieces.items()}
 
 
-_process_worker: tuple[Worker, int | None] | None = None
+_process_worker: tuple[Worker | Exception, int | None] | None = None
 
 
-def _start_process(
-    make_worker: Callable[[Tables, Any], Worker], tables: Tables, params: Any, batch: int | None
-) -> None:
+def _start_process(make_worker: Callable[[Tables, Any], Worker], tables: Tables, params: Any, batch: int | None) -> None:
     global _process_worker
-    _process_worker = make_worker(tables, params), batch
+    try:
+        _process_worker = make_worker(tables, params), batch
+    except Exception as error:  # raised here it would only break the pool; the first part brings it home
+        _process_worker = error, batch
 
 
 def _work_in_process(rows: pa.Table) -> Result:
     assert _process_worker is not None
     worker, batch_rows = _process_worker
+    if isinstance(worker, Exception):
+        raise worker
     return feed(worker, rows, batch_rows, lambda share: None)

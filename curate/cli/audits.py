@@ -1,0 +1,44 @@
+"""audit sample, export and import."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from pyarrow import csv
+
+from curate.api import Session
+from curate.cli.show import notes
+from curate.errors import ParameterError
+from curate.runner import append
+from curate.stages.audits import OPTIONAL, READS, SampleAudits, import_verdicts, sample
+from curate.stages.audits import export as open_samples
+
+
+def draw(session: Session, per_class: int, classes: Sequence[str], seed: int) -> None:
+    """Draw samples and keep them in audit_samples."""
+    tables = session.store.tables(READS, OPTIONAL)
+    rows = sample(tables, SampleAudits(per_class=per_class, classes=tuple(classes), seed=seed))
+    n_new = append(session.store, "audit-sample", "audit_samples", rows)
+    notes.print(f"{rows.num_rows:,} labels drawn, {n_new:,} of them new; 'curate audit export FILE' writes them out")
+
+
+def export(session: Session, out: Path) -> None:
+    """Write the samples that nobody has judged, to be filled in."""
+    rows = open_samples(session.store.tables(READS, OPTIONAL))
+    if out.suffix == ".parquet":
+        pq.write_table(rows, out)
+    elif out.suffix == ".csv":
+        csv.write_csv(rows, out)
+    else:
+        raise ParameterError(f"'{out}' is neither .csv nor .parquet")
+    notes.print(f"{rows.num_rows:,} labels to judge in {out}: fill in column verdict with yes, no or cannot_tell")
+
+
+def read(session: Session, file: Path, auditor: str) -> None:
+    """Add verdicts to audits."""
+    tables = session.store.tables(READS, OPTIONAL)
+    now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+    rows = import_verdicts(tables, file, auditor=auditor, audited_at=now)
+    n_new = append(session.store, "audit-import", "audits", rows)
+    notes.print(f"{n_new:,} new verdicts")

@@ -1,0 +1,1 @@
+"""The stages, one short file each; catalog.py lists them."""

@@ -1,0 +1,28 @@
+-- How far the best match of each image stands out from the rest of one eval set (or of the corpus).
+--
+-- Copies within the eval set count as one neighbour (family). With distances d1 <= d2 <= d3 to the nearest three,
+-- ln(d2 / d1) and 2 ln(d3 / d2) are equally distributed where no neighbour is a copy: the logarithms of ratios of
+-- successive neighbour distances in a locally uniform cloud are independent and exponential with rates that grow with
+-- the rank (Facco et al., Scientific Reports 2017). So the second is the background of the first.
+WITH nearest AS (
+    SELECT image_id, family, max(similarity) AS similarity
+    FROM candidates JOIN families USING (eval_image_id)
+    WHERE eval_set = $eval_set AND similarity IS NOT NULL
+    GROUP BY image_id, family
+), ranked AS (
+    SELECT *, row_number() OVER (PARTITION BY image_id ORDER BY similarity DESC, family) AS rank
+    FROM nearest
+), three AS (
+    SELECT image_id,
+           any_value(family) FILTER (rank = 1) AS family,
+           greatest(1 - max(similarity) FILTER (rank = 1), $least) AS d1,
+           greatest(1 - max(similarity) FILTER (rank = 2), $least) AS d2,
+           greatest(1 - max(similarity) FILTER (rank = 3), $least) AS d3
+    FROM ranked
+    WHERE rank <= 3
+    GROUP BY image_id
+)
+SELECT image_id, family, d2, ln(d2 / d1) AS gap, 2 * ln(d3 / d2) AS decoy
+FROM three
+WHERE d2 IS NOT NULL
+ORDER BY image_id

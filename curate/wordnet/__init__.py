@@ -1,0 +1,1 @@
+"""WordNet 3.0 nouns: tables, label normalising, senses, hierarchy."""

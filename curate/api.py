@@ -134,7 +134,7 @@ class Session:
         given = self._with_earlier(found, {k: v for k, v in params.items() if v is not None})
         step = Step(found, build_params(found.params, given, stage))
         implied = [s for s in with_implied([step], STAGES) if not self.store.commit_of(s.stage.name)]
-        options = {"n_workers": n_workers} | ({"watch": watch} if watch else {})
+        options: dict[str, Any] = {"n_workers": n_workers} | ({"watch": watch} if watch else {})
         return list(self.run_steps([*(s for s in implied if s is not step), step], **options))[-1]
 
     def drop(self, stage: str, name: str, **options: Any) -> Outcome:

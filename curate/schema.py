@@ -86,16 +86,24 @@ def table_schemas() -> dict[str, TableSchema]:
     Raises:
         SchemaError: A file cannot be executed, or a table or column lacks its comment.
     """
+    con = empty_database()
+    return {name: _describe(con, name) for name in sorted(file.stem for file in data_folder("schemas").glob("*.sql"))}
+
+
+def empty_database() -> duckdb.DuckDBPyConnection:
+    """An in-memory DuckDB with all tables and views of schemas/, without rows.
+
+    Raises:
+        SchemaError: A file cannot be executed.
+    """
     con = duckdb.connect()
-    files = sorted(data_folder("schemas").glob("*.sql"))
-    texts = {file.name: file.read_text(encoding="utf-8") for file in files}
+    texts = {file.name: file.read_text(encoding="utf-8") for file in data_folder("schemas").glob("*.sql")}
     for name, text in sorted(texts.items(), key=lambda item: ("CREATE VIEW" in item[1], item[0])):
         try:
             con.execute(text)
         except duckdb.Error as error:
             raise SchemaError(str(error).splitlines()[0], where=f"schemas/{name}") from error
-    names = [Path(name).stem for name in texts]
-    return {name: _describe(con, name) for name in names}
+    return con
 
 
 def table_schema(name: str) -> TableSchema:

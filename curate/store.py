@@ -289,7 +289,7 @@ class Workspace:
         partial.unlink(missing_ok=True)
         # A table whose files were removed by hand shows as empty until its stage runs again.
         whole = {t: parts for t, parts in self.all_tables().found.items() if all(p.path.exists() for p in parts)}
-        absent = {name: [] for name in self.all_tables().found if name not in whole}
+        absent: dict[str, list[StoredPart]] = {name: [] for name in self.all_tables().found if name not in whole}
         with duckdb.connect(str(partial)) as con:
             StageTables(self.folder, {**whole, **absent}).create_views(con)
         partial.replace(path)

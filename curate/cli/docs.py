@@ -45,7 +45,9 @@ def renewed(text: str) -> str:
     """A README with its generated sections as they should be."""
     for name, section in (("commands", commands_section()), ("tables", tables_section())):
         pattern = rf"(<!-- {name}: begin -->\n).*?(<!-- {name}: end -->)"
-        text = re.sub(pattern, lambda match, body=section: f"{match[1]}{body}\n{match[2]}", text, flags=re.DOTALL)
+        found = re.search(pattern, text, flags=re.DOTALL)
+        if found:
+            text = f"{text[: found.start()]}{found[1]}{section}\n{found[2]}{text[found.end() :]}"
     return text
 
 

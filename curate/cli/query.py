@@ -6,7 +6,7 @@ from curate.api import Session
 from curate.cli.show import print_relation, print_table, results
 from curate.errors import MissingTableError, ParameterError
 from curate.plan import produces
-from curate.schema import table_schema, table_schemas
+from curate.schema import empty_database, table_schema, table_schemas
 from curate.stages.catalog import STAGES
 
 FORMATS = ("table", "csv", "json", "parquet")
@@ -21,13 +21,12 @@ def run_sql(session: Session, query: str, form: str) -> None:
     """
     if form not in FORMATS:
         raise ParameterError(f"unknown format '{form}'", fix=f"Known: {', '.join(FORMATS)}.")
-    there = set(session.digests())
+    absent = sorted(_tables_of(query) - set(session.digests()))
+    if absent:
+        raise MissingTableError(f"table {absent[0]} does not exist yet", fix=_producer(absent[0]))
     session.store.write_views()
     with duckdb.connect(str(session.folder / "curate.duckdb"), read_only=True) as con:
         try:
-            for table in sorted(con.get_table_names(query)):
-                if table in table_schemas() and not _ingredients(table) <= there:
-                    raise MissingTableError(f"table {table} does not exist yet", fix=_producer(table))
             relation = con.sql(query)
             if relation is not None:
                 print_relation(relation, form)
@@ -35,14 +34,20 @@ def run_sql(session: Session, query: str, form: str) -> None:
             raise ParameterError(_one_line(error), where="sql") from error
 
 
-def _ingredients(table: str) -> set[str]:
-    return {"mentions", "raw_labels", "ancestors"} if table_schema(table).view_sql else {table}
+def _tables_of(query: str) -> set[str]:
+    """The stored tables that a query reads, those behind a view included; empty where the query is wrong."""
+    with empty_database() as con:
+        try:
+            named = [schema for name, schema in table_schemas().items() if name in con.get_table_names(query)]
+            behind = [con.get_table_names(schema.view_sql) if schema.view_sql else {schema.name} for schema in named]
+            return set().union(*behind)
+        except duckdb.Error:
+            return set()
 
 
 def _producer(table: str) -> str:
-    wanted = _ingredients(table)
-    stages = [stage.name for stage in STAGES if wanted & set(produces(stage))]
-    return f"Run 'curate {stages[-1]}' first." if stages else ""
+    stages = [stage.name for stage in STAGES if table in produces(stage)]
+    return f"Run 'curate {stages[0]}' first." if stages else ""
 
 
 def _one_line(error: duckdb.Error) -> str:

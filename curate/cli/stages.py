@@ -59,7 +59,7 @@ def run_stage(session: Session, name: str, params: dict[str, Any], workers: int 
 def _parameter_options(stage: Stage) -> tuple[list[inspect.Parameter], Callable[[dict[str, Any]], dict[str, Any]]]:
     hints = typing.get_type_hints(stage.params)
     options: list[inspect.Parameter] = []
-    build = _given
+    build: Callable[[dict[str, Any]], dict[str, Any]] = _given
     for f in fields(stage.params):
         item = get_args(hints[f.name])[0] if get_origin(hints[f.name]) is tuple else hints[f.name]
         if is_dataclass(item):

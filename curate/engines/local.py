@@ -109,10 +109,11 @@ def feed(worker: Worker, rows: pa.Table, batch_rows: int | None, progress: Progr
     return {table: pa.concat_tables(found) for table, found in pieces.items()}
 
 
+MakeWorker = Callable[[Tables, Any], Worker]
 _process_worker: tuple[Worker | Exception, int | None] | None = None
 
 
-def _start_process(make_worker: Callable[[Tables, Any], Worker], tables: Tables, params: Any, batch: int | None) -> None:
+def _start_process(make_worker: MakeWorker, tables: Tables, params: Any, batch: int | None) -> None:
     global _process_worker
     try:
         _process_worker = make_worker(tables, params), batch

@@ -1,33 +1,31 @@
 """All stages as one explicit tuple."""
 
 from curate.stage import Stage
-from curate.stages import (
-    build_hierarchy,
-    build_manifest,
-    dedup,
-    embed,
-    estimate_noise,
-    evaluate,
-    evalset,
-    ingest,
-    load_wordnet,
-    map_labels,
-    score_labels,
-    train,
-)
+from curate.stages.build_hierarchy import STAGE as BUILD_HIERARCHY
+from curate.stages.build_manifest import STAGE as BUILD_MANIFEST
+from curate.stages.dedup import STAGE as DEDUP
+from curate.stages.embed import STAGE as EMBED
+from curate.stages.estimate_noise import STAGE as ESTIMATE_NOISE
+from curate.stages.evalset import STAGE as EVALSET
+from curate.stages.evaluate import STAGE as EVALUATE
+from curate.stages.ingest import STAGE as INGEST
+from curate.stages.load_wordnet import STAGE as LOAD_WORDNET
+from curate.stages.map_labels import STAGE as MAP_LABELS
+from curate.stages.score_labels import STAGE as SCORE_LABELS
+from curate.stages.train import STAGE as TRAIN
 
 STAGES: tuple[Stage, ...] = (
-    load_wordnet.STAGE,
-    ingest.STAGE,
-    evalset.STAGE,
-    map_labels.STAGE,
-    build_hierarchy.STAGE,
-    embed.STAGE,
-    dedup.STAGE,
-    score_labels.STAGE,
-    estimate_noise.STAGE,
-    build_manifest.STAGE,
-    train.STAGE,
-    evaluate.STAGE,
+    LOAD_WORDNET,
+    INGEST,
+    EVALSET,
+    MAP_LABELS,
+    BUILD_HIERARCHY,
+    EMBED,
+    DEDUP,
+    SCORE_LABELS,
+    ESTIMATE_NOISE,
+    BUILD_MANIFEST,
+    TRAIN,
+    EVALUATE,
 )
-"""All stages, in the order in which a pipeline usually runs them."""
+"""In the order in which a pipeline usually runs them."""

@@ -1,0 +1,262 @@
+"""Audit samples: draw them, hand them to people, take their verdicts in."""
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curate.errors import FormatError, MissingInputError, ParameterError, nearest
+from curate.schema import table_schema
+from curate.stage import Tables, param
+from curate.stages.labels import ClassLabels, read_labels
+
+READS = ("mentions", "raw_labels", "ancestors", "images")
+OPTIONAL = ("label_scores", "classes", "audit_samples", "audits")
+
+_VERDICTS = {
+    "yes": "correct", "correct": "correct", "true": "correct", "1": "correct",
+    "no": "wrong", "wrong": "wrong", "false": "wrong", "0": "wrong",
+    "cannot_tell": "unsure", "unsure": "unsure",
+}  # fmt: skip
+_UNKNOWN_TIME = datetime(1970, 1, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleAudits:
+    """Parameters of a draw."""
+
+    per_class: int = param(40, help="Pairs to draw from each class; all where it has fewer")
+    budget: int | None = param(None, help="Pairs to draw in all, spread evenly; per-class stays the most of a class")
+    classes: tuple[str, ...] = param((), help="Classes to draw from; empty = all")
+    stratified: bool = param(False, help="Draw evenly from low, middle and high p_correct instead of uniformly")
+    seed: int = param(0, help="Seed of the draw; a larger draw with the same seed contains the smaller one")
+
+
+def sample(tables: Tables, params: SampleAudits) -> pa.Table:
+    """Draw labels for people to judge.
+
+    Args:
+        tables: READS, and label_scores for a stratified draw.
+        params: The design.
+
+    Returns:
+        Rows of audit_samples. The same design on the same labels gives the same rows.
+
+    Raises:
+        ParameterError: A number below 1, or a class that no image is labelled with.
+        MissingTableError: A stratified draw before score-labels.
+    """
+    if params.per_class < 1 or (params.budget is not None and params.budget < 1):
+        raise ParameterError("per-class and budget must be at least 1")
+    from curate.noise.audits import spread_budget
+
+    labels = {each.class_key: each for each in read_labels(tables.connect(), need_scores=params.stratified)}
+    unknown = sorted(set(params.classes) - set(labels))
+    if unknown:
+        raise ParameterError(f"no direct label of class '{unknown[0]}'", fix=nearest(unknown[0], labels))
+    sizes = {
+        key: min(len(each.image_ids), params.per_class)
+        for key, each in labels.items()
+        if not params.classes or key in params.classes
+    }
+    shares = spread_budget(sizes, sum(sizes.values()) if params.budget is None else params.budget)
+    rows = [row for key in sorted(shares) if shares[key] for row in _draw_class(labels[key], shares[key], params)]
+    return pa.Table.from_pylist(rows, schema=table_schema("audit_samples").arrow)
+
+
+def _draw_class(labels: ClassLabels, n: int, params: SampleAudits) -> Iterator[dict[str, Any]]:
+    from curate.noise.audits import draw, frame_name, sample_name, spread_budget, stratum_of
+
+    strata = [stratum_of(float(p), params.stratified) for p in labels.p_correct]
+    by_stratum: dict[str, list[str]] = {}
+    for image_id, stratum in zip(labels.image_ids, strata, strict=True):
+        by_stratum.setdefault(stratum, []).append(image_id)
+    allocation = spread_budget({name: len(members) for name, members in by_stratum.items()}, n)
+    frame = frame_name(list(zip(labels.image_ids, labels.sha256, strata, strict=True)), params.seed, allocation)
+    for stratum, members in sorted(by_stratum.items()):
+        for image_id in draw(labels.class_key, members, allocation[stratum], params.seed):
+            yield {
+                "sample_id": sample_name(frame, image_id, labels.class_key),
+                "image_id": image_id,
+                "class_key": labels.class_key,
+                "stratum": stratum,
+                "inclusion_probability": allocation[stratum] / len(members),
+                "frame": frame,
+            }
+
+
+def export(tables: Tables) -> pa.Table:
+    """Drawn pairs that nobody has judged yet, in the order in which to judge them; scores are not shown.
+
+    Returns:
+        sample_id, image_id, source, key, class_key, name, uri, and an empty verdict to fill in.
+    """
+    rows: pa.Table = (
+        tables.connect()
+        .sql(
+            "SELECT s.sample_id, s.image_id, i.source, i.key, s.class_key, coalesce(c.name, s.class_key) AS name, "
+            "i.uri, '' AS verdict FROM audit_samples AS s JOIN images AS i USING (image_id) "
+            "LEFT JOIN classes AS c USING (class_key) "
+            "WHERE s.sample_id NOT IN (SELECT sample_id FROM audits) ORDER BY s.class_key, s.sample_id"
+        )
+        .to_arrow_table()
+    )
+    return rows
+
+
+def import_verdicts(
+    tables: Tables,
+    file: Path,
+    *,
+    auditor: str | None = None,
+    audited_at: datetime | None = None,
+    volunteered: bool = False,
+) -> pa.Table:
+    """Read verdicts from a CSV or Parquet file.
+
+    A row names its pair by sample_id, or by image_id or key and by class_key (or wnid). Given the pair, the verdict
+    goes to every open sample that drew it. A pair that no sample drew is skipped, as it was chosen by somebody and says
+    nothing about the rest; with `volunteered` it is kept under the sample_id '' and never enters an interval.
+
+    Args:
+        tables: READS with audit_samples and audits.
+        file: Columns as above, and verdict (yes / no / cannot_tell, or correct / wrong / unsure; empty = not judged),
+            optionally auditor and audited_at (ISO 8601, UTC where it names no zone).
+        auditor: Who judged, where the file does not say; by default the file's name.
+        audited_at: When, in UTC, where the file does not say; by default the epoch, as no clock is read here.
+        volunteered: Keep verdicts on pairs that were not drawn.
+
+    Returns:
+        New rows of audits; verdicts that are there already are left out, and a second verdict of one auditor on a
+        sample supersedes the first.
+
+    Raises:
+        FormatError: A line that cannot be used, with its number.
+        MissingInputError: No such file.
+    """
+    context = _Context.read(tables)
+    found: dict[str, dict[str, Any]] = {}
+    standing = dict(context.standing)
+    for where, row in _read_rows(file):
+        verdict = _VERDICTS.get(row.get("verdict", "").lower())
+        if not row.get("verdict"):
+            continue
+        if verdict is None:
+            raise FormatError(f"verdict '{row['verdict']}'", where=where, fix="Use yes, no or cannot_tell.")
+        for sample_id, image_id, class_key in context.locate(row, verdict, where):
+            if not sample_id and not volunteered:
+                continue
+            said_by = row.get("auditor") or auditor or file.name
+            said_at = _time(row["audited_at"], where) if row.get("audited_at") else None
+            new: dict[str, Any] = {
+                "sample_id": sample_id,
+                "image_id": image_id,
+                "class_key": class_key,
+                "image_sha256": context.sha256[image_id] or "",
+                "verdict": verdict,
+                "auditor": said_by,
+                "audited_at": said_at or audited_at or _UNKNOWN_TIME,
+            }
+            who = (sample_id, image_id, class_key, said_by)
+            earlier = standing.get(who)
+            fixed = set(new) - (set() if said_at else {"audited_at"})
+            if earlier and all(earlier[name] == new[name] for name in fixed):
+                continue
+            new["supersedes"] = earlier["verdict_id"] if earlier else None
+            new["verdict_id"] = sha256(repr(sorted(new.items())).encode()).hexdigest()[:32]
+            standing[who] = found[new["verdict_id"]] = new
+    return pa.Table.from_pylist(list(found.values()), schema=table_schema("audits").arrow)
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What a file of verdicts may refer to."""
+
+    sha256: Mapping[str, str | None]
+    keys: Mapping[str, list[str]]
+    samples: Mapping[str, tuple[str, str]]
+    drawn: Mapping[tuple[str, str], list[str]]
+    standing: Mapping[tuple[str, str, str, str], dict[str, Any]]
+
+    @classmethod
+    def read(cls, tables: Tables) -> "_Context":
+        keys: dict[str, list[str]] = {}
+        sums: dict[str, str | None] = {}
+        for row in tables.arrow("images", ["image_id", "key", "sha256"]).to_pylist():
+            sums[row["image_id"]] = row["sha256"]
+            keys.setdefault(row["key"], []).append(row["image_id"])
+        samples: dict[str, tuple[str, str]] = {}
+        drawn: dict[tuple[str, str], list[str]] = {}
+        for row in tables.arrow("audit_samples", ["sample_id", "image_id", "class_key"]).to_pylist():
+            pair = (row["image_id"], row["class_key"])
+            samples[row["sample_id"]] = pair
+            drawn.setdefault(pair, []).append(row["sample_id"])
+        audits = sorted(tables.arrow("audits").to_pylist(), key=lambda row: (row["audited_at"], row["verdict_id"]))
+        replaced = {row["supersedes"] for row in audits}
+        standing = {
+            (row["sample_id"], row["image_id"], row["class_key"], row["auditor"]): row
+            for row in audits
+            if row["verdict_id"] not in replaced
+        }
+        return cls(sums, keys, samples, {pair: sorted(ids) for pair, ids in drawn.items()}, standing)
+
+    def locate(self, row: Mapping[str, str], verdict: str, where: str) -> list[tuple[str, str, str]]:
+        """(sample_id, image_id, class_key) of every drawn pair that a row is about; sample_id '' where none drew it."""
+        if row.get("sample_id"):
+            if row["sample_id"] not in self.samples:
+                raise FormatError(f"sample_id '{row['sample_id']}' was never drawn", where=where)
+            return [(row["sample_id"], *self.samples[row["sample_id"]])]
+        class_key = row.get("class_key") or row.get("wnid")
+        if not class_key:
+            raise FormatError("neither sample_id nor class_key", where=where)
+        name = "image_id" if row.get("image_id") else "key"
+        value = row.get(name, "")
+        images = self.keys.get(value, []) if name == "key" else [value] * (value in self.sha256)
+        if not images:
+            raise FormatError(f"{name} '{value}' is no image", where=where)
+        found = [(s, image, class_key) for image in images for s in self.drawn.get((image, class_key), [])]
+        # Which of the images was meant is unknown; only 'unsure' is true of each.
+        if found and len(images) > 1 and verdict != "unsure":
+            raise FormatError(f"key '{value}' names {len(images)} images", where=where, fix="Give image_id.")
+        return found or [("", images[0], class_key)]
+
+
+def _read_rows(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Rows as text with where they stand: file and line."""
+    if not file.is_file():
+        raise MissingInputError(f"no file {file}")
+    if file.suffix == ".parquet":
+        try:
+            rows = pq.read_table(file).to_pylist()
+        except (pa.ArrowInvalid, OSError) as error:
+            raise FormatError(str(error).splitlines()[0], where=str(file)) from error
+        for number, row in enumerate(rows, 1):
+            yield f"{file}, row {number}", {name: "" if v is None else str(v).strip() for name, v in row.items()}
+        return
+    with file.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.DictReader(stream)
+        if "verdict" not in (reader.fieldnames or ()):
+            raise FormatError("no column 'verdict'", where=f"{file}, line 1", fix=f"Found: {reader.fieldnames}.")
+        try:
+            for row in reader:
+                where = f"{file}, line {reader.line_num}"
+                if None in row or None in row.values():
+                    raise FormatError("another number of fields than the header", where=where)
+                yield where, {name: value.strip() for name, value in row.items()}
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise FormatError(str(error), where=f"{file}, line {reader.line_num + 1}") from error
+
+
+def _time(text: str, where: str) -> datetime:
+    """A time in UTC without a zone."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise FormatError(f"audited_at '{text}' is no ISO 8601 time", where=where) from error
+    return time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time

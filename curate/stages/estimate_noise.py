@@ -1,0 +1,112 @@
+"""estimate-noise: precision of every class's labels with an interval, and what wrong labels seem to show."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from curate.schema import table_schema
+from curate.stage import QueryStage, Rows, Tables
+from curate.stages.labels import ClassLabels, DrawnLabel, judged_sample, read_drawn, read_labels
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimateNoise:
+    """estimate-noise has no parameters: its intervals are two-sided 95 %."""
+
+
+def run(tables: Tables, params: EstimateNoise) -> Mapping[str, Rows]:
+    """Estimate label_stats and transition_matrix."""
+    con = tables.connect()
+    names = dict(con.sql("SELECT class_key, name FROM classes").fetchall())
+    drawn = read_drawn(con)
+    stats: list[dict[str, Any]] = []
+    transitions: list[dict[str, Any]] = []
+    for labels in read_labels(con):
+        name = names.get(labels.class_key, labels.class_key)
+        stats.append({"name": name, **_estimate(labels, drawn.get(labels.class_key, []))})
+        transitions.extend(_transitions(labels))
+    # Classes whose direct labels all sit on damaged images: nothing is known about them.
+    known = {row["class_key"] for row in stats}
+    for class_key, name in sorted(names.items()):
+        if class_key not in known and _has_direct(con, class_key):
+            stats.append({"name": name, **_nothing_known(class_key)})
+    return {
+        "label_stats": pa.Table.from_pylist(stats, schema=table_schema("label_stats").arrow),
+        "transition_matrix": pa.Table.from_pylist(transitions, schema=table_schema("transition_matrix").arrow),
+    }
+
+
+def _estimate(labels: ClassLabels, drawn: list[DrawnLabel]) -> dict[str, Any]:
+    from curate.noise.precision import Stratum, audited_estimate, model_estimate
+
+    strata, verdicts = judged_sample(labels, drawn)
+    if verdicts:
+        sizes = Counter(strata)
+        stratum_of = dict(zip(labels.image_ids, strata, strict=True))
+        n_audited = Counter(stratum_of[image_id] for image_id in verdicts)
+        n_correct = Counter(stratum_of[image_id] for image_id, correct in verdicts.items() if correct)
+        counts = [Stratum(sizes[name], n_audited[name], n_correct[name]) for name in sorted(sizes)]
+        estimate = audited_estimate(counts, 0.025, 0.025)
+        method = "audit sample, exact hypergeometric" + ("" if len(counts) == 1 else " by stratum")
+    else:
+        estimate = model_estimate(labels.p_correct, 0.025, 0.025)
+        method = "mean p_correct"
+    return {
+        "class_key": labels.class_key,
+        "n_images": len(labels.image_ids),
+        "n_audited": len(verdicts),
+        "precision": estimate.precision,
+        "ci_low": estimate.low,
+        "ci_high": estimate.high,
+        "method": method,
+        "evidence": "audited" if verdicts else "model",
+    }
+
+
+def _transitions(labels: ClassLabels) -> list[dict[str, Any]]:
+    """Shares of one given class: its own by mean p_correct, the rest by what fits better ('' = nothing does)."""
+    total = len(labels.image_ids)
+    wrong: dict[str, float] = {}
+    count: Counter[str] = Counter()
+    for p, suggested in zip(labels.p_correct.tolist(), labels.suggested, strict=True):
+        key = suggested or ""
+        wrong[key] = wrong.get(key, 0.0) + (1.0 - p)
+        count[key] += 1
+    shares = {key: mass / total for key, mass in sorted(wrong.items()) if mass > 0 and key != labels.class_key}
+    own = max(1.0 - sum(shares.values()), 0.0)
+    rows = [(labels.class_key, own, total), *((key, share, count[key]) for key, share in shares.items())]
+    return [
+        {"given_key": labels.class_key, "true_key": key, "share": min(share, 1.0), "n": n} for key, share, n in rows
+    ]
+
+
+def _has_direct(con: Any, class_key: str) -> bool:
+    return bool(con.execute("SELECT 1 FROM mentions WHERE class_key = ? LIMIT 1", [class_key]).fetchall())
+
+
+def _nothing_known(class_key: str) -> dict[str, Any]:
+    return {
+        "class_key": class_key,
+        "n_images": 0,
+        "n_audited": 0,
+        "precision": 0.5,
+        "ci_low": 0.0,
+        "ci_high": 1.0,
+        "method": "no decodable image",
+        "evidence": "model",
+    }
+
+
+STAGE = QueryStage(
+    name="estimate-noise",
+    version=1,
+    params=EstimateNoise,
+    reads=("mentions", "raw_labels", "ancestors", "images", "label_scores", "classes"),
+    optional=("audits", "audit_samples"),
+    writes=("label_stats", "transition_matrix"),
+    run=run,
+    doc="Estimate the label precision of every class, with an interval.",
+)

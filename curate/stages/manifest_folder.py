@@ -1,0 +1,147 @@
+"""A manifest as a folder of its own: what `build-manifest --out` writes and training reads."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from curate.errors import InputError, MissingInputError
+from curate.schema import combine_digests, conform, digest_rows
+from curate.stage import Tables
+
+ROWS_PER_SHARD = 500_000
+
+INPUTS = (
+    "mentions", "raw_labels", "ancestors", "images", "label_scores", "label_stats", "classes", "sources",
+    "near_duplicates", "audits", "audit_samples", "tombstones", "duplicate_clusters",
+)  # fmt: skip
+"""Tables that a manifest is made from."""
+
+RULES = 1
+"""Raised when the same inputs and parameters would give another manifest."""
+
+_STATEMENTS = {
+    "model": "model-based, no guarantee",
+    "audited": "audited: for each kept class a one-sided lower bound from designed audits reaches min_precision",
+}
+
+
+def manifest_name(tables: Tables, parameters: Mapping[str, Any]) -> str:
+    """manifest_id: a hash of the parameters and of the logical digests of all inputs, however they are cut in parts.
+
+    Args:
+        tables: INPUTS; one that is missing counts as empty.
+        parameters: JSON values.
+
+    Returns:
+        16 hex digits.
+    """
+    text = json.dumps([RULES, dict(parameters), input_digests(tables)], sort_keys=True)
+    return sha256(text.encode()).hexdigest()[:16]
+
+
+def input_digests(tables: Tables) -> dict[str, str]:
+    """Logical digest of every input table."""
+    return {name: combine_digests([part.digest for part in tables.parts(name)]) for name in INPUTS}
+
+
+def export_manifest(
+    tables: Tables, manifest_id: str, out: Path, *, parameters: Mapping[str, Any] | None = None
+) -> Path:
+    """Write a manifest as a stand-alone folder; the same manifest gives the same bytes.
+
+    The folder appears whole or not at all, and replaces an earlier export at the same place.
+
+    Args:
+        tables: manifest, manifest_classes, exclusions, sources, and INPUTS where parameters are given.
+        manifest_id: Which manifest.
+        out: Folder to write; new, empty, or an earlier export.
+        parameters: Parameters of build-manifest, JSON values. Provenance names parameters and input digests only where
+            they lead to this manifest_id; inputs that changed since cannot be named.
+
+    Returns:
+        The folder.
+
+    Raises:
+        MissingInputError: There is no such manifest.
+        InputError: Something else lies at `out`.
+    """
+    rows = {name: _rows_of(tables, name, manifest_id) for name in ("manifest", "manifest_classes", "exclusions")}
+    if not rows["manifest_classes"].num_rows:
+        raise MissingInputError(f"no manifest '{manifest_id}'", fix="See curate sql 'FROM manifest_classes'.")
+    out = Path(out).absolute()
+    if out.exists() and not (out / "provenance.json").is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"'{out}' is there and is no manifest", fix="Give a new or an empty folder.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        _write(partial, rows, _provenance(tables, manifest_id, rows, parameters))
+        _replace(partial, out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return out
+
+
+def _rows_of(tables: Tables, name: str, manifest_id: str) -> pa.Table:
+    rows = tables.arrow(name)
+    keys = [(key, "ascending") for key in ("image_id", "class_key") if key in rows.column_names]
+    return conform(rows.filter(pc.equal(rows["manifest_id"], manifest_id)).sort_by(keys), name).combine_chunks()
+
+
+def _provenance(
+    tables: Tables, manifest_id: str, rows: Mapping[str, pa.Table], parameters: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    used = set(rows["manifest"]["source"].unique().to_pylist())
+    sources = tables.arrow("sources", ["source", "root"]).to_pylist()
+    evidence = rows["manifest_classes"]["evidence"][0].as_py()
+    status = pc.value_counts(rows["manifest_classes"]["status"]).to_pylist()
+    known = parameters is not None and manifest_name(tables, parameters) == manifest_id
+    try:
+        curate_version = version("curate")
+    except PackageNotFoundError:
+        curate_version = "unknown"
+    return {
+        "manifest_id": manifest_id,
+        "curate_version": curate_version,
+        "evidence": evidence,
+        "statement": _STATEMENTS[evidence],
+        "parameters": dict(parameters) if known and parameters is not None else None,
+        "inputs": input_digests(tables) if known else None,
+        "sources": {row["source"]: row["root"] for row in sources if row["source"] in used},
+        "digests": {name: digest_rows(table, name)[0] for name, table in rows.items()},
+        "n_rows": {name: table.num_rows for name, table in rows.items()},
+        "n_classes": {each["values"]: each["counts"] for each in status},
+    }
+
+
+def _write(folder: Path, rows: Mapping[str, pa.Table], provenance: Mapping[str, Any]) -> None:
+    manifest = rows["manifest"]
+    n_shards = max(-(-manifest.num_rows // ROWS_PER_SHARD), 1)
+    for index in range(n_shards):
+        shard = manifest.slice(index * ROWS_PER_SHARD, ROWS_PER_SHARD)
+        pq.write_table(shard, folder / f"manifest-{index:05d}-of-{n_shards:05d}.parquet", compression="zstd")
+    pq.write_table(rows["manifest_classes"], folder / "classes.parquet", compression="zstd")
+    pq.write_table(rows["exclusions"], folder / "exclusions.parquet", compression="zstd")
+    text = json.dumps(provenance, indent=2, sort_keys=True, ensure_ascii=False)
+    (folder / "provenance.json").write_text(text + "\n", encoding="utf-8")
+    umask = os.umask(0)
+    os.umask(umask)
+    folder.chmod(0o777 & ~umask)  # mkdtemp made it private
+
+
+def _replace(partial: Path, out: Path) -> None:
+    """Put the new folder in the place of the old one: two renames, as folders cannot be swapped in one."""
+    old = partial.with_name(partial.name + ".old")
+    if out.exists():
+        out.rename(old)
+    partial.rename(out)
+    shutil.rmtree(old, ignore_errors=True)

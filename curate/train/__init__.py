@@ -1,0 +1,1 @@
+"""Training on a manifest, and evaluating what was trained."""

@@ -1,0 +1,1 @@
+"""Pixels: decoding, perceptual hashes, encoders, neighbours."""

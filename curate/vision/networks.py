@@ -1,0 +1,192 @@
+"""Networks from exported files and from torchvision, timm and open_clip, without their classifiers."""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curate.errors import FormatError, MissingInputError, nearest
+
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_DEFAULT_SIZE_PX = 224
+
+
+@dataclass(frozen=True)
+class Network:
+    """A torch callable from N × 3 × H × W to vectors, and what it wants to see.
+
+    Attributes:
+        forward: The callable.
+        to: Moves it to a device.
+        size_px: Side of its square input.
+        mean: Subtracted from RGB in [0, 1].
+        std: What the difference is divided by.
+        fixed_batch: The only batch size that it takes; None = any.
+    """
+
+    forward: Callable[[Any], Any]
+    to: Callable[[str], Any]
+    size_px: int
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    fixed_batch: int | None = None
+
+
+def load_file(path: Path) -> Network:
+    """Load what torch.export.save (.pt2) or torch.jit.save (.pt) wrote. This runs code that is in the file.
+
+    The network takes float32 RGB in [0, 1], N × 3 × 224 × 224 unless the exported program states another size.
+
+    Raises:
+        FormatError: It is neither, or does not take images.
+    """
+    import torch
+
+    with warnings.catch_warnings():  # torch deprecates TorchScript; the files are there all the same
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            if path.suffix == ".pt2":
+                program = torch.export.load(str(path))
+                batch, size_px = _exported_input(program)
+                module: Any = program.module()
+                return Network(module, module.to, size_px, fixed_batch=batch)
+            module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+        except FormatError:
+            raise
+        except Exception as error:  # the loaders raise whatever a foreign file leads them to
+            fix = "Give a file of torch.export.save (.pt2) or torch.jit.save (.pt); bare weights are not enough."
+            raise FormatError(f"no exported network: {_first_line(error)}", where=str(path), fix=fix) from error
+    return Network(module, module.to, _DEFAULT_SIZE_PX)
+
+
+def _exported_input(program: Any) -> tuple[int | None, int]:
+    """Batch size, where it is fixed, and side in pixels of the one input of an exported program."""
+    inputs = program.graph_signature.user_inputs
+    nodes = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in inputs]
+    shape = tuple(nodes[0].meta["val"].shape) if len(nodes) == 1 else ()
+    if len(shape) != 4 or shape[1] != 3:
+        found = f"one of shape {shape}" if shape else f"{len(nodes)} inputs"
+        raise FormatError(f"takes {found}, not images N x 3 x H x W", where="torch.export program")
+    batch, _, height, width = shape
+    sides = [side if isinstance(side, int) else _DEFAULT_SIZE_PX for side in (height, width)]
+    if sides[0] != sides[1]:
+        raise FormatError(f"takes {sides[0]} x {sides[1]} pixels, not a square", where="torch.export program")
+    return batch if isinstance(batch, int) else None, sides[0]
+
+
+def load_from_library(kind: str, name: str) -> Network:
+    """Load a pretrained model of torchvision, timm or open_clip.
+
+    Raises:
+        MissingInputError: The library has no such model, or its weights cannot be had.
+    """
+    loaders = {"torchvision": load_torchvision, "timm": load_timm, "open_clip": load_open_clip}
+    return loaders[kind](name)
+
+
+def load_timm(name: str, *, pretrained: bool = True) -> Network:
+    """A timm model without its classifier.
+
+    Args:
+        name: As timm names it, with or without the tag of its weights.
+        pretrained: False gives random weights.
+    """
+    import_torchvision()
+    import timm
+    from timm.data.config import resolve_data_config
+
+    if not timm.is_model(name):
+        raise MissingInputError(f"timm has no model '{name}'", fix=nearest(name, timm.list_models(pretrained=True)))
+    with _weights_of(f"timm:{name}"):
+        model = timm.create_model(name, pretrained=pretrained, num_classes=0).eval()
+    seen: dict[str, Any] = resolve_data_config(model=model)  # type: ignore[no-untyped-call]
+    return Network(model, model.to, seen["input_size"][-1], tuple(seen["mean"]), tuple(seen["std"]))
+
+
+def load_torchvision(name: str, *, pretrained: bool = True) -> Network:
+    """A torchvision classification model without its last linear layer."""
+    torchvision = import_torchvision()
+    from torch import nn
+
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        raise MissingInputError(f"torchvision has no model '{name}'", fix=nearest(name, known))
+    weights = torchvision.models.get_model_weights(name).DEFAULT
+    with _weights_of(f"torchvision:{name}"):
+        model = torchvision.models.get_model(name, weights=weights if pretrained else None).eval()
+    head = [path for path, module in model.named_modules() if isinstance(module, nn.Linear)]
+    if head:
+        parent, _, leaf = head[-1].rpartition(".")
+        setattr(model.get_submodule(parent), leaf, nn.Identity())
+    size_px = weights.transforms().crop_size[0]
+    return Network(model, model.to, size_px, _IMAGENET_MEAN, _IMAGENET_STD)
+
+
+def load_open_clip(name: str, *, pretrained: bool = True) -> Network:
+    """The image tower of an open_clip model.
+
+    Args:
+        name: 'MODEL/TAG', as open_clip.list_pretrained() gives them.
+        pretrained: False gives random weights.
+    """
+    import_torchvision()
+    import open_clip
+
+    model_name, _, tag = name.partition("/")
+    known = [f"{model}/{weights}" for model, weights in open_clip.list_pretrained()]
+    if name not in known:
+        raise MissingInputError(f"open_clip has no '{name}' (MODEL/TAG)", fix=nearest(name, known))
+    with _weights_of(f"open_clip:{name}"):
+        model = open_clip.create_model(model_name, pretrained=tag if pretrained else None).eval()
+    seen = open_clip.get_pretrained_cfg(model_name, tag)
+    size = model.visual.image_size
+    mean = tuple(seen.get("mean") or open_clip.OPENAI_DATASET_MEAN)
+    std = tuple(seen.get("std") or open_clip.OPENAI_DATASET_STD)
+    return Network(model.encode_image, model.to, size if isinstance(size, int) else size[0], mean, std)
+
+
+@contextmanager
+def _weights_of(spec: str) -> Iterator[None]:
+    """Turns whatever a download raises into one clear line."""
+    try:
+        yield
+    except Exception as error:  # each library and each of its versions raises others
+        raise MissingInputError(
+            f"the weights of {spec} cannot be had: {_first_line(error)}",
+            fix="They are downloaded once: connect to the network, or fill the cache (HF_HOME, TORCH_HOME).",
+        ) from error
+
+
+_operators: list[Any] = []
+
+
+def import_torchvision() -> Any:
+    """Import torchvision, also where its compiled operators do not fit the installed torch.
+
+    PyPI's torchvision is a CUDA build. Beside a CPU torch its library does not load, and the import stops at the
+    operators that it should have defined, although models and transforms never use them. Declaring them is enough;
+    where torchvision brings its own, nothing is declared.
+    """
+    try:
+        import torchvision
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+        import torch
+
+        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        _operators.append(library)  # they vanish with it
+        import torchvision
+    return torchvision
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200].rstrip(". ")

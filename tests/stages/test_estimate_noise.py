@@ -1,0 +1,136 @@
+from datetime import datetime
+
+import numpy as np
+import pytest
+
+from curate.errors import MissingTableError
+from curate.schema import check_rows, conform
+from curate.stages.audits import SampleAudits, sample
+from curate.stages.estimate_noise import STAGE, EstimateNoise
+from tests.noise.corpus import arrow, corpus_tables, image_id, image_row, memory, scores, sha
+
+
+def estimate(tables, folder):
+    found = STAGE.run(memory(tables, folder), EstimateNoise())
+    for name, rows in found.items():
+        check_rows(conform(rows, name), name)
+    return {name: conform(rows, name).to_pylist() for name, rows in found.items()}
+
+
+def verdict(row, said, auditor="ann", number=0, **changes):
+    return {
+        "verdict_id": sha(row["sample_id"], row["image_id"], auditor, number),
+        "sample_id": row["sample_id"], "image_id": row["image_id"], "class_key": row["class_key"],
+        "image_sha256": sha(int(row["image_id"], 16)), "verdict": said, "auditor": auditor,
+        "audited_at": datetime(2020, 1, 1, number), "supersedes": None,
+    } | changes  # fmt: skip
+
+
+@pytest.fixture
+def corpus():
+    """100 labels of class 0 (80 right), 30 of class 1 (all right)."""
+    labels = [(i, 0) for i in range(100)] + [(i, 1) for i in range(100, 130)]
+    tables = corpus_tables(labels)
+    tables["label_scores"] = scores(labels, [0.9] * 70 + [0.6] * 30 + [0.97] * 30)
+    return tables
+
+
+def is_right(row):
+    return int(row["image_id"], 16) >= 20
+
+
+def drawn(tables, folder, **params):
+    tables["audit_samples"] = conform(sample(memory(tables, folder), SampleAudits(**params)), "audit_samples")
+    return tables["audit_samples"].to_pylist()
+
+
+def test_without_audits_the_model_speaks(corpus, tmp_path):
+    stats = {row["class_key"]: row for row in estimate(corpus, tmp_path)["label_stats"]}
+    assert set(stats) == {"c00", "c01"}
+    first = stats["c00"]
+    assert (first["evidence"], first["n_audited"], first["n_images"]) == ("model", 0, 100)
+    assert first["precision"] == pytest.approx(0.81) and first["ci_low"] < 0.75 and first["ci_high"] > 0.85
+
+
+def test_transition_shares_add_up_to_one(corpus, tmp_path):
+    rows = corpus["label_scores"].to_pylist()
+    for row in rows[70:90]:
+        row["suggested_class_key"] = "c01"
+    corpus["label_scores"] = arrow("label_scores", rows)
+    transitions = estimate(corpus, tmp_path)["transition_matrix"]
+    for given in ("c00", "c01"):
+        assert sum(r["share"] for r in transitions if r["given_key"] == given) == pytest.approx(1)
+    share = {(r["given_key"], r["true_key"]): r for r in transitions}
+    assert share["c00", "c01"]["share"] == pytest.approx(20 * 0.4 / 100) and share["c00", "c01"]["n"] == 20
+    assert share["c00", "c00"]["share"] == pytest.approx(0.81)
+
+
+@pytest.mark.parametrize("stratified", [False, True])
+def test_audits_give_design_based_estimates(corpus, tmp_path, stratified):
+    rows = drawn(corpus, tmp_path, per_class=40, stratified=stratified)
+    corpus["audits"] = arrow("audits", [verdict(r, "correct" if is_right(r) else "wrong") for r in rows])
+    stats = {row["class_key"]: row for row in estimate(corpus, tmp_path)["label_stats"]}
+    assert stats["c00"]["evidence"] == "audited" and stats["c00"]["n_audited"] == 40
+    assert stats["c00"]["ci_low"] <= 0.8 <= stats["c00"]["ci_high"]
+    assert stats["c01"]["precision"] == stats["c01"]["ci_low"] == 1  # all 30 were judged
+
+
+def test_what_does_not_count(corpus, tmp_path):
+    rows = [r for r in drawn(corpus, tmp_path, per_class=40) if r["class_key"] == "c00"]
+    right = [verdict(r, "correct") for r in rows]
+
+    def precision(*more, but=()):
+        audits = [v for i, v in enumerate(right) if i not in but] + list(more)
+        corpus["audits"] = arrow("audits", audits)
+        return {r["class_key"]: r for r in estimate(corpus, tmp_path)["label_stats"]}["c00"]
+
+    assert precision()["precision"] == 1
+    assert precision(verdict(rows[0], "wrong", number=1, sample_id=""))["precision"] == 1  # volunteered
+    assert precision(verdict(rows[0], "wrong", "bob", image_sha256=sha("other")))["precision"] == 1  # stale
+    corrected = verdict(rows[0], "wrong", number=1, supersedes=right[0]["verdict_id"])
+    assert precision(corrected)["precision"] == 39 / 40
+    assert precision(verdict(rows[0], "unsure", "bob"))["precision"] == 39 / 40  # a tie is wrong
+    assert precision(verdict(rows[0], "wrong", "bob"), verdict(rows[0], "correct", "eve"))["precision"] == 1
+    asked_in_order = sorted(range(40), key=lambda i: rows[i]["sample_id"])
+    skipped = precision(but=asked_in_order[3:4])
+    assert (skipped["n_audited"], skipped["precision"]) == (40, 39 / 40)
+    not_yet = precision(but=asked_in_order[10:])
+    assert (not_yet["n_audited"], not_yet["precision"]) == (10, 1)
+
+
+def test_a_sample_of_other_labels_counts_no_more(corpus, tmp_path):
+    rows = drawn(corpus, tmp_path, per_class=40)
+    grown = corpus_tables([(i, 0) for i in range(101)] + [(i, 1) for i in range(101, 131)])
+    grown["label_scores"] = scores([(i, 0) for i in range(101)] + [(i, 1) for i in range(101, 131)], [0.9] * 131)
+    grown["audit_samples"] = corpus["audit_samples"]
+    grown["audits"] = arrow("audits", [verdict(r, "correct") for r in rows])
+    assert {r["evidence"] for r in estimate(grown, tmp_path)["label_stats"]} == {"model"}
+
+
+def test_intervals_cover_in_many_classes(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = [(40 * k + i, k) for k in range(80) for i in range(40)]
+    truth = {image_id(i): rng.random() < 0.6 + 0.4 * k / 80 for i, k in labels}
+    tables = corpus_tables(labels)
+    tables["label_scores"] = scores(labels, [0.9] * len(labels))
+    rows = drawn(tables, tmp_path, per_class=8)
+    tables["audits"] = arrow("audits", [verdict(r, "correct" if truth[r["image_id"]] else "wrong") for r in rows])
+    real = {f"c{k:02d}": np.mean([truth[image_id(40 * k + i)] for i in range(40)]) for k in range(80)}
+    stats = estimate(tables, tmp_path)["label_stats"]
+    covered = [r["ci_low"] <= real[r["class_key"]] <= r["ci_high"] for r in stats]
+    assert len(covered) == 80 and np.mean(covered) >= 0.95
+    assert np.mean([r["ci_high"] - r["ci_low"] for r in stats]) < 0.6
+
+
+def test_a_class_that_only_damaged_images_bear(tmp_path):
+    labels = [(0, 0), (1, 1)]
+    tables = corpus_tables(labels, images=[image_row(0), image_row(1, status="damaged")])
+    tables["label_scores"] = scores([(0, 0)], [0.9])
+    stats = {row["class_key"]: row for row in estimate(tables, tmp_path)["label_stats"]}
+    assert (stats["c01"]["n_images"], stats["c01"]["ci_low"], stats["c01"]["ci_high"]) == (0, 0, 1)
+
+
+def test_labels_without_a_score_are_an_error(corpus, tmp_path):
+    corpus["label_scores"] = corpus["label_scores"].slice(1)
+    with pytest.raises(MissingTableError, match="1 of 130 direct labels have no score"):
+        estimate(corpus, tmp_path)

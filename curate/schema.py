@@ -56,6 +56,7 @@ class TableSchema:
         key: Primary key columns.
         checks: SQL expressions that must not be false for any row.
         view_sql: The SELECT of a view; empty for a stored table.
+        view_reads: Stored tables that a view reads.
         arrow: Arrow schema of the stored form.
         hash: Changes with anything that makes old parts unreadable as this table (names, types, key).
     """
@@ -66,6 +67,7 @@ class TableSchema:
     key: tuple[str, ...]
     checks: tuple[str, ...]
     view_sql: str
+    view_reads: tuple[str, ...]
     arrow: pa.Schema
     hash: str
 
@@ -142,6 +144,9 @@ def _describe(con: duckdb.DuckDBPyConnection, name: str) -> TableSchema:
         "SELECT comment FROM duckdb_views() WHERE view_name = $1 AND NOT internal",
         [name],
     ).fetchall()
+    view_sql = view[0][0].partition(" AS ")[2].rstrip("; \n") if view else ""
+    words = set(re.findall(r"\w+", view_sql))
+    stored = con.execute("SELECT table_name FROM duckdb_tables() ORDER BY table_name").fetchall()
     contract = repr([(c.name, c.sql_type, sorted(c.tags)) for c in columns] + [key])
     return TableSchema(
         name=name,
@@ -149,7 +154,8 @@ def _describe(con: duckdb.DuckDBPyConnection, name: str) -> TableSchema:
         columns=columns,
         key=key,
         checks=tuple(expression for kind, expression, _ in constraints if kind == "CHECK"),
-        view_sql=view[0][0].partition(" AS ")[2].rstrip("; \n") if view else "",
+        view_sql=view_sql,
+        view_reads=tuple(table for (table,) in stored if table in words),
         arrow=_arrow_schema(con, name, columns),
         hash=sha256(contract.encode()).hexdigest()[:16],
     )

@@ -340,7 +340,7 @@ class StageTables:
                 typed = ", ".join(f'CAST(NULL AS {c.sql_type}) AS "{c.name}"' for c in schema.columns)
                 con.execute(f"CREATE VIEW {name} AS SELECT {typed} WHERE false")
         for name, schema in table_schemas().items():
-            if schema.view_sql and {"mentions", "raw_labels", "ancestors"} <= set(self.found):
+            if schema.view_sql and set(schema.view_reads) <= set(self.found):
                 con.execute(f"CREATE VIEW {name} AS {schema.view_sql}")
 
     def with_parts(self, more: Mapping[str, list[StoredPart]]) -> "StageTables":

@@ -43,6 +43,9 @@ class MemoryTables:
     def parts(self, name: str) -> list[StoredPart]:
         return self._parts[name]
 
+    def latest(self, name: str) -> str | None:
+        return None
+
     def connect(self) -> duckdb.DuckDBPyConnection:
         con = duckdb.connect()
         for name, parts in self._parts.items():
@@ -53,6 +56,6 @@ class MemoryTables:
             else:
                 columns = ", ".join(f'"{c.name}" {c.sql_type}' for c in schema.columns)
                 con.execute(f"CREATE TABLE {name} ({columns})")
-        if {"mentions", "raw_labels", "ancestors"} <= set(self._parts):
+        if set(table_schema("image_labels").view_reads) <= set(self._parts):
             con.execute(f"CREATE VIEW image_labels AS {table_schema('image_labels').view_sql}")
         return con

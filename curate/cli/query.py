@@ -38,9 +38,8 @@ def _tables_of(query: str) -> set[str]:
     """The stored tables that a query reads, those behind a view included; empty where the query is wrong."""
     with empty_database() as con:
         try:
-            named = [schema for name, schema in table_schemas().items() if name in con.get_table_names(query)]
-            behind = [con.get_table_names(schema.view_sql) if schema.view_sql else {schema.name} for schema in named]
-            return set().union(*behind)
+            named = [table_schema(name) for name in con.get_table_names(query) if name in table_schemas()]
+            return {table for schema in named for table in schema.view_reads or (schema.name,)}
         except duckdb.Error:
             return set()
 

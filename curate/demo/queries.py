@@ -84,7 +84,8 @@ FROM truth_posts AS t LEFT JOIN shown AS s USING (key) WHERE t.damage IS NOT NUL
 PAIRS = """
 SELECT (SELECT count(*) FILTER (WHERE is_correct) FROM labelled), (SELECT count(*) FROM labelled),
        (SELECT count(*) FILTER (WHERE is_correct) FROM kept), (SELECT count(*) FROM kept),
+       (SELECT count(*) FILTER (WHERE is_correct) FROM kept WHERE kind <> 'leak'),
        (SELECT count(*) FILTER (WHERE is_correct) FROM labelled WHERE kind <> 'leak'),
        (SELECT count(DISTINCT image_id) FROM kept WHERE kind = 'leak')
 """
-"""Right and all labels, right and all kept, right ones on no leaks, leaks kept."""
+"""Right and all labels, right and all kept; on no leaks: right ones kept, right ones; leaks kept."""

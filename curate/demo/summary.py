@@ -93,7 +93,7 @@ class Comparison:
         damaged: Damaged posts that were told for what they are, by kind.
         before: Right ones among all labels.
         after: Right ones among the labels that the manifest keeps.
-        kept: Right labels that are kept, of the right ones on pictures that are no leaks.
+        kept: Right labels on pictures that are no leaks: those kept, of all.
         n_leaks_left: Leaks that are in the manifest.
         runs: Models, in the order given.
     """
@@ -157,7 +157,7 @@ def compare(
         if statement.strip():
             con.execute(statement, given if "$manifest_id" in statement else None)
     n_mapped, n_planted, n_found = con.execute(queries.MAPPED).fetchall()[0]
-    right, total, right_kept, total_kept, right_held, n_leaks = con.execute(queries.PAIRS).fetchall()[0]
+    right, total, right_kept, total_kept, held_kept, held, n_leaks = con.execute(queries.PAIRS).fetchall()[0]
     return Comparison(
         truth=truth,
         classes=tuple(ClassRow(*row) for row in con.execute(queries.CLASSES, given).fetchall()),
@@ -169,7 +169,7 @@ def compare(
         damaged=_tallies(con, queries.DAMAGED),
         before=Tally(right, total),
         after=Tally(right_kept, total_kept),
-        kept=Tally(right_kept, right_held),
+        kept=Tally(held_kept, held),
         n_leaks_left=n_leaks,
         runs=tuple(run for name, run_id in (runs or {}).items() for run in _run(con, name, run_id)),
     )

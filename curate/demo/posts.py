@@ -12,7 +12,7 @@ from curate.demo.canvas import Rng
 from curate.demo.copies import DAMAGES, TRANSFORMS
 from curate.demo.vocabulary import CONCEPTS, NAMES, TINY, Concept
 
-NOISE_MEAN, NOISE_STRENGTH, NOISE_RANGE = 0.22, 4.0, (0.03, 0.6)
+NOISE_MEAN, NOISE_STRENGTH, NOISE_RANGE = 0.25, 3.0, (0.03, 0.6)
 _PLATFORMS = (("instagram", 0.55), ("flickr", 0.28), ("google", 0.17))
 
 
@@ -41,7 +41,7 @@ class Sizes:
     shards: int
 
 
-FULL = Sizes(3600, 400, 50, 70, 90, 180, 2, 5)
+FULL = Sizes(3600, 480, 50, 70, 90, 180, 2, 5)
 SMALL = Sizes(300, 60, 10, 5, 10, 15, 1, 2)
 
 
@@ -173,9 +173,9 @@ def _noisy(rng: Rng, concept: Concept, concepts: tuple[Concept, ...]) -> tuple[s
         return shows, (Claim(concept.wnid, "wrong_sense"), *named)
     siblings = [wnid for wnid in concept.siblings if wnid in known]
     draw = rng.random()
-    if siblings and draw < 0.45:
+    if siblings and draw < 0.6:
         return siblings[int(rng.integers(len(siblings)))], (Claim(concept.wnid, "sibling"),)
-    if draw < 0.75:
+    if draw < 0.8:
         others = [c.wnid for c in concepts if c.wnid != concept.wnid]
         return others[int(rng.integers(len(others)))], (Claim(concept.wnid, "random"),)
     return None, (Claim(concept.wnid, "outside"),)

@@ -178,7 +178,8 @@ def gather_decisions(tables: Tables, params: DedupParams) -> Mapping[str, Rows]:
     """Decide on the candidates, and cluster the corpus."""
     encoder = _resolve_encoder(tables, params.encoder)
     sets = [read_eval_set(tables, name, encoder) for name in sorted(set(params.against))]
-    copies = find_copies(tables, sets, Limits(params.precision, params.max_phash_distance, params.min_similarity))
+    limits = Limits(params.precision, params.max_phash_distance, params.min_similarity, params.k, params.device)
+    copies = find_copies(tables, sets, limits)
     clusters = cluster_corpus(
         tables, encoder, precision=params.precision, k=params.k, device=params.device, within=params.within
     )

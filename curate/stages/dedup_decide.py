@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.stage import Tables
-from curate.stages.dedup_within import LEAST_DISTANCE, measure_gaps
+from curate.stages.dedup_within import LEAST_DISTANCE, measure_gaps, outstanding_pairs
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +19,7 @@ SEARCHED_BITS = 12
 """Pairs of perceptual hashes that differ in more bits are no candidates."""
 
 _BACKGROUND_SAMPLE = 20_000
+_DOUBT = 0.5
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,15 @@ class Limits:
         precision: Wanted share of copies among the pairs found, in (0, 1].
         max_phash_distance: Most bits that differ; None = by precision.
         min_similarity: Least cosine; None = by precision.
+        k: Nearest images that are looked at.
+        device: Where they are searched.
     """
 
     precision: float
     max_phash_distance: int | None
     min_similarity: float | None
+    k: int
+    device: str
 
 
 def find_copies(tables: Tables, sets: Sequence[EvalSet], limits: Limits) -> pa.Table:
@@ -154,7 +159,7 @@ def _decide_by_descriptor(con: duckdb.DuckDBPyConnection, one: EvalSet, bits: in
             {"name": one.name, "least": limits.min_similarity},
         )
         return
-    families = pa.table({"eval_image_id": one.ids, "family": _families(one, bits)})
+    families = pa.table({"eval_image_id": one.ids, "family": _families(one, bits, limits)})
     con.register("families", families)
     gaps = measure_gaps(con, one.name)
     targets = gaps["gap"].to_numpy()
@@ -172,14 +177,21 @@ def _decide_by_descriptor(con: duckdb.DuckDBPyConnection, one: EvalSet, bits: in
     )
 
 
-def _families(one: EvalSet, bits: int) -> Any:
-    """Copies within an eval set: equal bytes or near hashes; each is named by its first image."""
+def _families(one: EvalSet, bits: int, limits: Limits) -> Any:
+    """Copies within an eval set, each named by its first image.
+
+    If in doubt they count as copies: a family only keeps its members from being each other's background.
+    """
     from curate.vision.copies import components
     from curate.vision.neighbors import hamming_search
 
     rows = np.flatnonzero(one.has_code)
     left, right, _ = hamming_search(one.codes[rows], one.codes[rows], bits)
-    equal = np.array([(places[0], place) for places in one.digests.values() for place in places[1:]], np.int64)
-    equal = equal.reshape(-1, 2)
-    ends = np.concatenate([rows[left], equal[:, 0]]), np.concatenate([rows[right], equal[:, 1]])
-    return components(len(one.ids), *ends)
+    equal = [(places[0], place) for places in one.digests.values() for place in places[1:]]
+    pairs = [np.stack([rows[left], rows[right]], axis=1), np.array(equal, np.int64).reshape(-1, 2)]
+    family = components(len(one.ids), *np.concatenate(pairs).T)
+    with duckdb.connect() as con:
+        alike = outstanding_pairs(
+            con, (one.described, one.vectors), family, precision=_DOUBT, k=limits.k, device=limits.device
+        )
+    return components(len(one.ids), *np.concatenate([*pairs, alike]).T)

@@ -8,8 +8,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from curate.stage import Tables
+
+Vectors = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Rows that have a descriptor, and their descriptors."""
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +60,8 @@ def cluster_corpus(tables: Tables, encoder: str, *, precision: float, k: int, de
     pairs = [_equal(images["sha256"]), _near(images["phash"], precision)]
     if within and encoder:
         so_far = components(n, *np.concatenate(pairs).T)
-        pairs.append(_outstanding(tables, encoder, images["image_id"], so_far, precision, k, device))
+        vectors = _corpus_vectors(tables, encoder, images["image_id"])
+        pairs.append(outstanding_pairs(tables.connect(), vectors, so_far, precision=precision, k=k, device=device))
     return _clusters(images, components(n, *np.concatenate(pairs).T))
 
 
@@ -92,32 +97,49 @@ def _near(column: pa.ChunkedArray, precision: float) -> Any:
     return np.concatenate([equal, near]) if bits >= 0 else near
 
 
-def _outstanding(
-    tables: Tables, encoder: str, ids: pa.ChunkedArray, family: Any, precision: float, k: int, device: str
+def outstanding_pairs(
+    con: duckdb.DuckDBPyConnection, vectors: Vectors, family: Any, *, precision: float, k: int, device: str
 ) -> Any:
-    """Images whose nearest neighbour stands out from the next ones, each with that neighbour."""
+    """Images whose nearest neighbour in their own set stands out from the next ones, each with that neighbour.
+
+    Args:
+        con: A connection; what it has under the names candidates and families is replaced.
+        vectors: Rows that have a descriptor, and the descriptors.
+        family: For every row of the set the smallest row that it is already known to be a copy of.
+        precision: Wanted share of true copies among the pairs.
+        k: Nearest neighbours that are looked at.
+        device: Where they are searched.
+
+    Returns:
+        int64, pairs × 2: a row, and the first row of its neighbour's family.
+    """
     from curate.vision.copies import threshold
     from curate.vision.neighbors import search
-    from curate.vision.vectors import column_vectors
 
-    rows = tables.arrow("embeddings", ["image_id", "encoder", "vector"])
-    rows = rows.filter(pc.equal(rows["encoder"], encoder))
-    place = pc.index_in(ids, rows["image_id"].combine_chunks()).combine_chunks()
-    described, vectors_ND = column_vectors(rows["vector"].combine_chunks().take(place))
+    described, vectors_ND = vectors
     similarity_QK, base_QK = search(vectors_ND, vectors_ND, k + 1, device=device)
-    query = np.repeat(described, base_QK.shape[1])
-    base = described[base_QK.ravel()]
+    query, base = np.repeat(described, base_QK.shape[1]), described[base_QK.ravel()]
     others = family[query] != family[base]
-    con = tables.connect()
     con.register("candidates", pa.table({
         "image_id": query[others], "eval_set": pa.array([""] * int(others.sum()), pa.string()),
         "eval_image_id": base[others], "similarity": similarity_QK.ravel()[others].astype(np.float64),
     }))  # fmt: skip
     con.register("families", pa.table({"eval_image_id": np.arange(len(family)), "family": family}))
     gaps = measure_gaps(con, "")
+    con.unregister("candidates")
+    con.unregister("families")
     least, _ = threshold(gaps["gap"].to_numpy(), gaps["decoy"].drop_null().to_numpy(), precision)
     kept = gaps.filter(pc.greater_equal(gaps["gap"], least))
     return np.stack([kept["image_id"].to_numpy(), kept["family"].to_numpy()], axis=1)
+
+
+def _corpus_vectors(tables: Tables, encoder: str, ids: pa.ChunkedArray) -> Vectors:
+    from curate.vision.vectors import column_vectors
+
+    rows = tables.arrow("embeddings", ["image_id", "encoder", "vector"])
+    rows = rows.filter(pc.equal(rows["encoder"], encoder))
+    place = pc.index_in(ids, rows["image_id"].combine_chunks()).combine_chunks()
+    return column_vectors(rows["vector"].combine_chunks().take(place))
 
 
 def _clusters(images: pa.Table, label: Any) -> pa.Table:

@@ -2,11 +2,11 @@
 
     layout      lowest frequencies of luma and of two opponent colours (DCT), as perceptual hashes use them
     edges       histograms of gradient direction on a 4 x 4 grid (Dalal and Triggs, CVPR 2005), unsigned
-    texture     energy of gradients by direction at four scales, over the whole image
+    texture     energy of gradients by direction at three scales, over the whole image
     colours     histogram of opponent colours over the whole image
 
-Each group is centred, power-normalised (signed square root), scaled to length 1 and weighted, so that a dot product
-of two descriptors is a weighted mean of four correlations. All arithmetic is in float64; the rounding at the end
+Each group is centred, power-normalised (Perronnin et al., ECCV 2010), scaled to length 1 and weighted, so that a dot
+product of two descriptors is a weighted mean of four correlations. All is computed in float64; rounding at the end
 hides differences between processors.
 """
 
@@ -21,7 +21,8 @@ VERSION = "builtin 1"
 
 SIZE_PX = 64
 _EDGE_BINS, _GRID = 8, 4
-_WEIGHTS = {"layout": 0.45, "edges": 0.3, "texture": 0.1, "colours": 0.15}
+_WEIGHTS = {"layout": 0.35, "edges": 0.35, "texture": 0.1, "colours": 0.2}
+_POWERS = {"layout": 0.75, "edges": 0.5, "texture": 0.5, "colours": 0.5}
 _LUMA_DCT, _CHROMA_DCT = 7, 4
 DIM = 256
 
@@ -46,11 +47,11 @@ def describe(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         "texture": _texture(luma),
         "colours": _colours(*opponents),
     }
-    vector = np.concatenate([np.sqrt(_WEIGHTS[name]) * _unit(values) for name, values in groups.items()])
-    return _unit(vector, power=1.0).astype(np.float32)
+    vector = np.concatenate([np.sqrt(_WEIGHTS[name]) * _unit(values, _POWERS[name]) for name, values in groups.items()])
+    return _unit(vector, 1.0).astype(np.float32)
 
 
-def _unit(values: NDArray[np.float64], power: float = 0.5) -> NDArray[np.float64]:
+def _unit(values: NDArray[np.float64], power: float) -> NDArray[np.float64]:
     """Signed power, then length 1; nothing to see gives a constant direction instead of none."""
     powered = np.sign(values) * np.abs(values) ** power
     length = np.sqrt((powered * powered).sum())

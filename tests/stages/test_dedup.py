@@ -79,7 +79,8 @@ def as_tables(world):
                "status": "ok"} for i, row in enumerate(corpus)]  # fmt: skip
     images.append(images[0] | {"image_id": "f" * 32, "phash": None, "status": "damaged", "error": "so it was said"})
     eval_images = [{"eval_set": "val", "eval_image_id": f"e{i:04d}", "uri": "u", "byte_offset": 0, "byte_length": 1,
-                    "sha256": row["sha"], "phash": row["code"], "status": "ok"} for i, row in enumerate(evals)]  # fmt: skip
+                    "sha256": row["sha"], "phash": row["code"], "status": "ok"}
+                   for i, row in enumerate(evals)]  # fmt: skip
     eval_set = {"eval_set": "val", "root": "/", "format": "folder", "n_images": N_EVAL,
                 "added_at": datetime.datetime(2026, 1, 1)}  # fmt: skip
     vectors = [{"image_id": f"{i:032x}", "encoder": ENCODER, "vector": row["vector"].astype(np.float16),

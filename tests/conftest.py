@@ -3,6 +3,9 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets it; before torch is imported
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run in several processes
+
 
 @pytest.fixture(scope="session")
 def data() -> Path:

@@ -51,6 +51,8 @@ def _root(
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Also show debug messages.")] = False,
 ) -> None:
     context.obj = workspace
+    # Threads of OpenMP that spin while they wait take the processor from decoding; must be set before torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from curate.cli.show import set_up_logging
 
     set_up_logging(verbose)

@@ -107,7 +107,7 @@ def outstanding_pairs(
         vectors: Rows that have a descriptor, and the descriptors.
         family: For every row of the set the smallest row that it is already known to be a copy of.
         precision: Wanted share of true copies among the pairs.
-        k: Nearest neighbours that are looked at.
+        k: Neighbours that are looked at; twice as many are fetched, as known copies do not count.
         device: Where they are searched.
 
     Returns:
@@ -117,7 +117,7 @@ def outstanding_pairs(
     from curate.vision.neighbors import search
 
     described, vectors_ND = vectors
-    similarity_QK, base_QK = search(vectors_ND, vectors_ND, k + 1, device=device)
+    similarity_QK, base_QK = search(vectors_ND, vectors_ND, 2 * k + 1, device=device)
     query, base = np.repeat(described, base_QK.shape[1]), described[base_QK.ravel()]
     others = family[query] != family[base]
     con.register("candidates", pa.table({

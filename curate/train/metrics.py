@@ -56,7 +56,7 @@ class Metrics:
                 out.write(json.dumps(entry) + "\n")
             out.flush()
             os.fsync(out.fileno())
-        log.info("step %d: loss %.4f, %.0f images/s", self._waiting[-1][0], losses[-1], rate)
+        log.debug("step %d: loss %.4f, %.0f images/s", self._waiting[-1][0], losses[-1], rate)
         self._waiting, self._since = [], now
         if broken:
             fix = "The last checkpoint is kept. Try a smaller lr or a longer warmup."

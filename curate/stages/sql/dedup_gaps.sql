@@ -10,14 +10,15 @@ WITH nearest AS (
     WHERE eval_set = $eval_set AND similarity IS NOT NULL
     GROUP BY image_id, family
 ), ranked AS (
-    SELECT *, row_number() OVER (PARTITION BY image_id ORDER BY similarity DESC, family) AS rank
+    SELECT image_id, family, greatest(1 - similarity, $least) AS distance,
+           row_number() OVER (PARTITION BY image_id ORDER BY similarity DESC, family) AS rank
     FROM nearest
 ), three AS (
     SELECT image_id,
            any_value(family) FILTER (rank = 1) AS family,
-           greatest(1 - max(similarity) FILTER (rank = 1), $least) AS d1,
-           greatest(1 - max(similarity) FILTER (rank = 2), $least) AS d2,
-           greatest(1 - max(similarity) FILTER (rank = 3), $least) AS d3
+           any_value(distance) FILTER (rank = 1) AS d1,
+           any_value(distance) FILTER (rank = 2) AS d2,
+           any_value(distance) FILTER (rank = 3) AS d3
     FROM ranked
     WHERE rank <= 3
     GROUP BY image_id

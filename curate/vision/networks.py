@@ -1,6 +1,5 @@
 """Networks from exported files and from torchvision, timm and open_clip, without their classifiers."""
 
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import FormatError, MissingInputError, nearest
+from curate.vision import torchvision_ops
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _DEFAULT_SIZE_PX = 224
@@ -94,7 +94,7 @@ def load_timm(name: str, *, pretrained: bool = True) -> Network:
         name: As timm names it, with or without the tag of its weights.
         pretrained: False gives random weights.
     """
-    import_torchvision()
+    torchvision_ops.load_torchvision()
     import timm
     from timm.data.config import resolve_data_config
 
@@ -108,7 +108,7 @@ def load_timm(name: str, *, pretrained: bool = True) -> Network:
 
 def load_torchvision(name: str, *, pretrained: bool = True) -> Network:
     """A torchvision classification model without its last linear layer."""
-    torchvision = import_torchvision()
+    torchvision = torchvision_ops.load_torchvision()
     from torch import nn
 
     known = torchvision.models.list_models(module=torchvision.models)
@@ -132,7 +132,7 @@ def load_open_clip(name: str, *, pretrained: bool = True) -> Network:
         name: 'MODEL/TAG', as open_clip.list_pretrained() gives them.
         pretrained: False gives random weights.
     """
-    import_torchvision()
+    torchvision_ops.load_torchvision()
     import open_clip
 
     model_name, _, tag = name.partition("/")
@@ -158,33 +158,6 @@ def _weights_of(spec: str) -> Iterator[None]:
             f"the weights of {spec} cannot be had: {_first_line(error)}",
             fix="They are downloaded once: connect to the network, or fill the cache (HF_HOME, TORCH_HOME).",
         ) from error
-
-
-_operators: list[Any] = []
-
-
-def import_torchvision() -> Any:
-    """Import torchvision, also where its compiled operators do not fit the installed torch.
-
-    PyPI's torchvision is a CUDA build. Beside a CPU torch its library does not load, and the import stops at the
-    operators that it should have defined, although models and transforms never use them. Declaring them is enough;
-    where torchvision brings its own, nothing is declared.
-    """
-    try:
-        import torchvision
-    except RuntimeError as error:
-        if "torchvision::nms" not in str(error):
-            raise
-        import torch
-
-        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _operators.append(library)  # they vanish with it
-        import torchvision
-    return torchvision
 
 
 def _first_line(error: BaseException) -> str:

@@ -3,8 +3,6 @@
 import sys
 from typing import Any
 
-import torch
-
 _declared: list[Any] = []  # torch forgets the operators once this is gone
 
 
@@ -20,6 +18,8 @@ def load_torchvision() -> Any:
     except RuntimeError as error:
         if "torchvision::nms" not in str(error):
             raise
+        import torch
+
         for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
             del sys.modules[name]  # half imported
         library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]

@@ -2,25 +2,30 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from curate.errors import MissingInputError, ParameterError, nearest
-from curate.plan import Step, Verdict, check_inputs, order, plan, produces
+from curate.engines import local, ray
+from curate.errors import MissingInputError, ParameterError, WorkspaceError, nearest
+from curate.plan import Step, Verdict, check_inputs, order, plain, plan, produces
 from curate.recipe import build_params, find_recipe, load_recipe, with_implied
-from curate.runner import Outcome, Watch
+from curate.runner import Engine, Outcome, Watch
 from curate.runner import run as run_steps
-from curate.schema import table_schema, table_schemas
+from curate.schema import table_schema
 from curate.stage import Stage
 from curate.stages.catalog import STAGES
 from curate.store import Workspace
 
 if TYPE_CHECKING:
     from curate.train.data import Manifest
+
+# Stages that the command line knows by another name.
+_COMMANDS = {"add-evalset": "evalset add", "train": "run PIPELINE.yaml", "evaluate": "run PIPELINE.yaml"}
 
 # Called one after the other, these commands add up: a second eval set does not forget the first.
 _ADDS_UP = {"ingest": "sources", "add-evalset": "sets", "embed": "encoder", "dedup": "against"}
@@ -77,6 +82,11 @@ def stage_named(name: str) -> Stage:
     return by_name[name]
 
 
+def producer_commands() -> dict[str, str]:
+    """By table, the command that writes it; tables that people write have none."""
+    return {table: _COMMANDS.get(stage.name, stage.name) for stage in STAGES for table in produces(stage)}
+
+
 @dataclass(frozen=True)
 class Session:
     """An open workspace.
@@ -105,7 +115,7 @@ class Session:
         try:
             return self.connect().sql(query)
         except duckdb.Error as error:
-            raise ParameterError(_first_lines(error)) from error
+            raise ParameterError(one_line(error)) from error
 
     def table(self, name: str) -> duckdb.DuckDBPyRelation:
         """A table as a DuckDB relation."""
@@ -128,10 +138,10 @@ class Session:
             stage: Its name.
             watch: Shows progress, see `curate.runner.run`.
             n_workers: Parts at once; None = one per processor.
-            **params: The stage's parameters.
+            **params: The stage's parameters; files and folders as text or Path.
         """
         found = stage_named(stage)
-        given = self._with_earlier(found, {k: v for k, v in params.items() if v is not None})
+        given = self._with_earlier(found, {k: _plain(v) for k, v in params.items() if v is not None})
         step = Step(found, build_params(found.params, given, stage))
         implied = [s for s in with_implied([step], STAGES) if not self.store.commit_of(s.stage.name)]
         options: dict[str, Any] = {"n_workers": n_workers} | ({"watch": watch} if watch else {})
@@ -151,7 +161,24 @@ class Session:
         left = [value for value in entries if _name_of(value) != name]
         if len(left) == len(entries):
             raise MissingInputError(f"no '{name}'", where=stage, fix=nearest(name, map(_name_of, entries)))
-        return next(self.run_steps([Step(found, build_params(found.params, {listed: left}, stage))], **options))
+        params = build_params(found.params, {**commit.params, listed: left} if commit else {}, stage)
+        return next(self.run_steps([Step(found, params)], **options))
+
+    def check_files(self) -> None:
+        """Read every file of the tables.
+
+        Raises:
+            WorkspaceError: One is damaged or gone; with the stage to run again.
+        """
+        for stage, commit in self.store.commits().items():
+            remade = stage in {known.name for known in STAGES}
+            fix = f"Delete it and run stage {stage} again." if remade else "Restore it from a copy."
+            for path in [self.store.part_path(part.file) for parts in commit.tables.values() for part in parts]:
+                try:
+                    for _ in pq.ParquetFile(path).iter_batches():
+                        pass
+                except (OSError, pa.ArrowException) as error:
+                    raise WorkspaceError("the file is damaged or gone", where=str(path), fix=fix) from error
 
     def newest_manifest(self) -> str:
         """The manifest_id that build-manifest wrote last.
@@ -164,39 +191,66 @@ class Session:
             raise MissingInputError("no manifest yet", fix="Run 'curate build-manifest --min-precision 0.8'.")
         return commit.latest
 
+    def export_manifest(self, folder: str | os.PathLike[str] | None = None) -> Path:
+        """Write the newest manifest as a folder that training reads without the workspace, see `open_manifest`.
+
+        Args:
+            folder: New, empty, or one that holds a manifest; None = manifests/ID in the workspace.
+
+        Returns:
+            The folder.
+
+        Raises:
+            MissingInputError: There is no manifest, or the folder holds something else.
+        """
+        from curate.stages.build_manifest import export_manifest
+
+        manifest_id = self.newest_manifest()
+        commit = self.store.commit_of("build-manifest")
+        out = Path(folder) if folder else self.folder / "manifests" / manifest_id
+        return export_manifest(self.store.all_tables(), manifest_id, out, parameters=commit.params if commit else {})
+
     def _with_earlier(self, stage: Stage, params: dict[str, Any]) -> dict[str, Any]:
         name, commit = _ADDS_UP.get(stage.name), self.store.commit_of(stage.name)
-        if name is None or commit is None:
+        if name is None or (name not in params and commit is None):
             return params
         later = params.get(name, [])
-        later = list(later) if isinstance(later, list | tuple) else [later]
+        later = [_absolute(plain(value), name) for value in (later if isinstance(later, list | tuple) else [later])]
         replaced = {_name_of(value) for value in later}
-        earlier = [value for value in commit.params.get(name, []) if _name_of(value) not in replaced]
+        earlier = [v for v in (commit.params.get(name, []) if commit else []) if _name_of(v) not in replaced]
+        sets = self.store.commit_of("add-evalset")
+        if stage.name == "dedup" and sets:  # a set that was removed is not asked for again
+            known = [_name_of(value) for value in sets.params["sets"]]
+            earlier = [value for value in earlier if value in known]
         return {**params, name: [*earlier, *later]}
 
     def read_pipeline(self, pipeline: str | os.PathLike[str], settings: Sequence[str] = ()) -> list[Step]:
         """The steps of a pipeline file, in running order."""
         return order(load_recipe(find_recipe(os.fspath(pipeline)), STAGES, settings).steps)
 
-    def run_steps(self, steps: Sequence[Step], *, until: str | None = None, **options: Any) -> Iterator[Outcome]:
+    def run_steps(
+        self, steps: Sequence[Step], *, until: str | None = None, engine: str = "local", **options: Any
+    ) -> Iterator[Outcome]:
         """Run steps, yielding as each ends.
 
         Args:
             steps: Stages with parameters.
             until: Name of the last stage to run.
-            **options: engine, n_workers and watch, see `curate.runner.run`.
+            engine: Where parts run: local or ray.
+            **options: n_workers and watch, see `curate.runner.run`.
 
         Raises:
+            ParameterError: There is no such engine.
             MissingTableError: A stage needs a table that no stage here produces; nothing has run then.
         """
         steps = self._up_to(order(steps), until)
-        check_inputs(self.store, steps, {table: stage.name for stage in STAGES for table in produces(stage)})
-        yield from run_steps(self.store, steps, **options)
+        check_inputs(self.store, steps, producer_commands())
+        yield from run_steps(self.store, steps, engine=_engine_named(engine), **options)
 
     def plan(self, steps: Sequence[Step], until: str | None = None) -> list[tuple[Step, Verdict]]:
         """For each step: reuse or run, and why. Changes nothing."""
         steps = self._up_to(order(steps), until)
-        check_inputs(self.store, steps, {table: stage.name for stage in STAGES for table in produces(stage)})
+        check_inputs(self.store, steps, producer_commands())
         return plan(self.store, steps)
 
     def _up_to(self, steps: list[Step], until: str | None) -> list[Step]:
@@ -228,19 +282,43 @@ class Session:
         return str(rows[0][0])
 
 
-def stored_tables() -> list[str]:
-    """Names of all tables and views, in the order of schemas/."""
-    return list(table_schemas())
+def _engine_named(name: str) -> Engine:
+    engines: dict[str, Engine] = {"local": local.run_parts, "ray": ray.run_parts}
+    if name not in engines:
+        raise ParameterError(f"unknown engine '{name}'", fix=nearest(name, engines))
+    return engines[name]
+
+
+def _plain(value: Any) -> Any:
+    """A parameter as a pipeline file would give it: paths as text."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _absolute(entry: Any, parameter: str) -> Any:
+    """A source, an eval set or an encoder that later calls find from whatever folder they run in."""
+    if parameter == "sources" and isinstance(entry, str):  # a bare path stands for a source
+        entry = {"path": entry}
+    if isinstance(entry, Mapping):
+        places = ("path", "labels", "root")
+        return {n: _full(v) if n in places and isinstance(v, str) else v for n, v in entry.items()}
+    kind, colon, path = str(entry).partition(":")
+    return f"{kind}:{_full(path)}" if colon and kind in ("file", "vectors") else entry
+
+
+def _full(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))  # noqa: PTH100, PTH111 - Path.resolve() would follow links
 
 
 def _name_of(value: Any) -> str:
     """What makes two entries of a growing list the same: the name of a source or eval set, else the value."""
-    if isinstance(value, str):
-        return value
-    entry = value if isinstance(value, Mapping) else {f.name: getattr(value, f.name) for f in fields(value)}
-    return str(entry.get("name") or Path(str(entry.get("path"))).name)
+    return str(value.get("name") or Path(str(value.get("path"))).name) if isinstance(value, Mapping) else str(value)
 
 
-def _first_lines(error: Exception) -> str:
+def one_line(error: duckdb.Error) -> str:
     """What DuckDB says, without its drawing of the query."""
-    return " ".join(line.strip() for line in str(error).splitlines() if line.strip() and "^" not in line)[:500]
+    lines = [line.strip() for line in str(error).splitlines()]
+    return " ".join(line for line in lines if line and not line.startswith(("LINE", "^")))[:500]

@@ -10,7 +10,7 @@ from typing import Any
 from curate.errors import MissingTableError, RecipeError
 from curate.schema import combine_digests
 from curate.stage import Part, QueryStage, ShardStage, Stage
-from curate.store import Commit, StageTables, Workspace
+from curate.store import Commit, StageTables, Workspace, outdated
 
 # Above this size a file counts by size, modification time and name: hashing it would cost more than the stage.
 _HASHED_FILE_BYTES = 64 * 2**20
@@ -155,8 +155,10 @@ def part_fingerprints(workspace: Workspace, stage: ShardStage, params: Any, part
 
 
 def stage_tables(workspace: Workspace, stage: Stage) -> StageTables:
-    """The tables that a stage declared."""
-    return workspace.tables(needs(stage), stage.optional)
+    """The tables that a stage declared; earlier rows of its own count only under the present definition."""
+    commit = workspace.commit_of(stage.name)
+    old = {table for table in commit.tables if outdated(commit, table)} if commit else set()
+    return workspace.tables(needs(stage), stage.optional, absent=old)
 
 
 def stage_fingerprint(workspace: Workspace, stage: Stage, params: Any, parts: Mapping[str, str] | None = None) -> str:
@@ -175,6 +177,9 @@ def judge(workspace: Workspace, step: Step) -> Verdict:
         counts = (len(missing), len(prints))
     if commit is None:
         return Verdict("run", "has not run", counts)
+    old = [table for table in commit.tables if outdated(commit, table)]
+    if old:
+        return Verdict("run", f"definition of {', '.join(old)} changed", counts)
     if not all(workspace.part_path(p.file).exists() for parts in commit.tables.values() for p in parts):
         return Verdict("run", "files of its tables are gone", counts)
     if commit.fingerprint == stage_fingerprint(workspace, stage, step.params, prints):

@@ -11,9 +11,10 @@ import duckdb
 import pyarrow as pa
 
 from curate.engines.local import Progress, default_workers, run_parts
-from curate.errors import SchemaError
+from curate.errors import SchemaError, WorkspaceError
 from curate.plan import (
     Step,
+    Verdict,
     fingerprint,
     identity,
     input_digests,
@@ -26,7 +27,7 @@ from curate.plan import (
 )
 from curate.schema import table_schema
 from curate.stage import Part, QueryStage, Rows, ShardStage, Stage, Tables
-from curate.store import Commit, PartRecord, StageTables, Workspace
+from curate.store import Commit, PartRecord, StageTables, Workspace, outdated
 
 log = logging.getLogger(__name__)
 
@@ -102,20 +103,29 @@ def run(
         for step in order(steps):
             began = time.perf_counter()
             verdict = judge(workspace, step)
-            if verdict.action == "reuse":
-                commit = workspace.commit_of(step.stage.name)
-                assert commit is not None
-                n_run, n_reused = 0, verdict.n_parts[1] if verdict.n_parts else 0
-            elif isinstance(step.stage, QueryStage):
-                commit, n_run, n_reused = _run_query(workspace, step.stage, step.params, watch), 0, 0
-            else:
-                commit, n_run, n_reused = _run_shards(
-                    workspace, step.stage, step.params, engine, n_workers or default_workers(), watch
-                )
+            commit, n_run, n_reused = _done(workspace, step, verdict, engine, n_workers or default_workers(), watch)
             n_rows = {table: sum(part.n_rows for part in parts) for table, parts in commit.tables.items()}
             action = "reused" if verdict.action == "reuse" else "ran"
             seconds = time.perf_counter() - began
             yield Outcome(step.stage.name, action, verdict.why, seconds, n_run, n_reused, n_rows)
+
+
+def _done(
+    workspace: Workspace, step: Step, verdict: Verdict, engine: Engine, n_workers: int, watch: Watch
+) -> tuple[Commit, int, int]:
+    """The commit of a step, reused or new; parts that ran and parts that were there."""
+    stage, params = step.stage, step.params
+    if verdict.action == "reuse":
+        commit = workspace.commit_of(stage.name)
+        assert commit is not None
+        return commit, 0, verdict.n_parts[1] if verdict.n_parts else 0
+    try:
+        if isinstance(stage, QueryStage):
+            return _run_query(workspace, stage, params, watch), 0, 0
+        return _run_shards(workspace, stage, params, engine, n_workers, watch)
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        fix = "Make room, then give the same command again."
+        raise WorkspaceError(str(error).splitlines()[0], where=stage.name, fix=fix) from error
 
 
 def _run_query(workspace: Workspace, stage: QueryStage, params: Any, watch: Watch) -> Commit:
@@ -128,14 +138,18 @@ def _run_query(workspace: Workspace, stage: QueryStage, params: Any, watch: Watc
     latest = ""
     if stage.retain:
         latest = written[stage.writes[0]][0].name.partition("/")[0]
-        written = {table: _retained(workspace, latest, table, new) for table, new in written.items()}
+        written = {table: _retained(workspace, stage.name, latest, table, new) for table, new in written.items()}
     return _commit(workspace, stage, params, print_, written, latest=latest)
 
 
-def _retained(workspace: Workspace, latest: str, table: str, new: list[PartRecord]) -> list[PartRecord]:
+def _retained(workspace: Workspace, stage: str, latest: str, table: str, new: list[PartRecord]) -> list[PartRecord]:
     """New parts beside those of older values of the retained column; a part's name begins with its value."""
     new = [part for part in new if part.n_rows]
-    old = [p for p in workspace.table_parts(table) or [] if p.name.partition("/")[0] != latest]
+    commit = workspace.commit_of(stage)
+    if commit and outdated(commit, table):
+        log.warning("%s: rows of earlier runs are dropped, they were written under another definition", table)
+    there = commit.tables.get(table, []) if commit and not outdated(commit, table) else []
+    old = [p for p in there if p.name.partition("/")[0] != latest]
     return sorted([*old, *new], key=lambda part: part.name)
 
 

@@ -17,7 +17,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
@@ -123,8 +123,10 @@ class Workspace:
             handle.flush()
             # Whoever held the lock before may have been killed amid a write.
             shutil.rmtree(self.folder / "tmp", ignore_errors=True)
-            for partial in [*self.folder.glob(".*"), *self.folder.glob("*/.*"), *self.folder.glob("parts/*/.*")]:
-                partial.unlink()
+            for pattern in (".curate.duckdb.*", "commits/.*.json.*", "parts/*/.*.parquet.*", "manifests/.*"):
+                for partial in self.folder.glob(pattern):
+                    shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
+            self._refresh_views()
             yield
 
     def commit_of(self, stage: str) -> Commit | None:
@@ -200,12 +202,11 @@ class Workspace:
         commits = self.commits()
         seen = tuple((name, self._read[name][0]) for name in commits)
         if self._files[0] != seen:
-            current = {t: s.hash for t, s in table_schemas().items()}
             records = {
                 record.file: record
                 for commit in commits.values()
                 for table, parts in commit.tables.items()
-                if commit.schemas[table] == current.get(table)
+                if not outdated(commit, table)
                 for record in parts
             }
             self._files = seen, records
@@ -226,12 +227,8 @@ class Workspace:
         record = PartRecord(name, file, rows.num_rows, fingerprint, digest, location_digest)
         footer = json.dumps({**asdict(record), "table": table, "schema": schema.hash}, sort_keys=True)
         rows = rows.replace_schema_metadata({_FOOTER: footer.encode()})
-        path = self.part_path(file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        pq.write_table(rows, partial, compression="zstd", row_group_size=100_000)
-        _sync(partial)
-        partial.replace(path)
+        with _written(self.part_path(file)) as partial:
+            pq.write_table(rows, partial, compression="zstd", row_group_size=100_000)
         return record
 
     def table_parts(self, name: str) -> list[PartRecord] | None:
@@ -242,7 +239,7 @@ class Workspace:
         """
         for commit in self.commits().values():
             if name in commit.tables:
-                if commit.schemas[name] != table_schema(name).hash:
+                if outdated(commit, name):
                     raise SchemaError(
                         f"written by {commit.stage} under another definition than schemas/{name}.sql",
                         where=f"table {name}",
@@ -251,15 +248,20 @@ class Workspace:
                 return commit.tables[name]
         return None
 
-    def tables(self, names: Iterable[str], optional: Iterable[str] = ()) -> "StageTables":
+    def tables(self, names: Iterable[str], optional: Iterable[str] = (), absent: Collection[str] = ()) -> "StageTables":
         """Read access to some tables.
+
+        Args:
+            names: Tables that must be there.
+            optional: Tables that are empty if they are not there.
+            absent: Tables to take for not there.
 
         Raises:
             MissingTableError: One that is not optional has not been produced.
         """
         found: dict[str, list[StoredPart]] = {}
         for name in (*names, *optional):
-            records = self.table_parts(name)
+            records = None if name in absent else self.table_parts(name)
             if records is None and name not in optional:
                 raise MissingTableError(f"table {name} does not exist yet", fix="Run the stage that writes it first.")
             found[name] = [self.stored(record) for record in records or []]
@@ -268,7 +270,7 @@ class Workspace:
 
     def all_tables(self) -> "StageTables":
         """Read access to every table that is there; the others are empty."""
-        return self.tables((), [name for name, schema in table_schemas().items() if not schema.view_sql])
+        return self.tables((), _stored_tables())
 
     def stored(self, record: PartRecord) -> StoredPart:
         """A part as stages see it."""
@@ -284,15 +286,37 @@ class Workspace:
 
     def write_views(self) -> None:
         """Rebuild curate.duckdb, whose views show the current version of every table."""
+        tables: dict[str, list[StoredPart]] = {name: [] for name in _stored_tables()}
+        for commit in self.commits().values():
+            for table, records in commit.tables.items():
+                parts = [self.stored(record) for record in records]
+                # A table of another definition, or whose files were removed by hand, is empty until its stage runs.
+                if not outdated(commit, table) and all(part.path.exists() for part in parts):
+                    tables[table] = parts
+        with _written(self.folder / "curate.duckdb") as partial, duckdb.connect(str(partial)) as con:
+            StageTables(self.folder, tables).create_views(con)
+            con.execute("CREATE SCHEMA internal")
+            con.execute(f"CREATE VIEW internal.made_of AS SELECT '{self._version()}' AS version")
+            con.execute("CHECKPOINT")  # closing would do it too, and keep silent if it fails
+
+    def _refresh_views(self) -> None:
+        """Rebuild curate.duckdb where a killed run or a move of the folder left it behind."""
         path = self.folder / "curate.duckdb"
-        partial = path.with_name(f".curate.duckdb.{os.getpid()}")
-        partial.unlink(missing_ok=True)
-        # A table whose files were removed by hand shows as empty until its stage runs again.
-        whole = {t: parts for t, parts in self.all_tables().found.items() if all(p.path.exists() for p in parts)}
-        absent: dict[str, list[StoredPart]] = {name: [] for name in self.all_tables().found if name not in whole}
-        with duckdb.connect(str(partial)) as con:
-            StageTables(self.folder, {**whole, **absent}).create_views(con)
-        partial.replace(path)
+        if not path.exists() and not self.commits():
+            return
+        try:
+            with duckdb.connect(str(path), read_only=True) as con:
+                found = con.execute("SELECT version FROM internal.made_of").fetchall()
+        except duckdb.Error:
+            found = []
+        if found != [(self._version(),)]:
+            self.write_views()
+
+    def _version(self) -> str:
+        """Changes with every commit, and with the folder's place, which stands in the views."""
+        files = sorted((self.folder / "commits").glob("*.json"))
+        commits = [(file.name, file.stat().st_mtime_ns) for file in files]
+        return sha256(repr((str(self.folder), commits)).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -348,12 +372,43 @@ class StageTables:
         return StageTables(self.folder, {**self.found, **more}, self.newest)
 
 
+def outdated(commit: Commit, table: str) -> bool:
+    """Whether a table was written under another definition than schemas/ has now."""
+    return table not in table_schemas() or commit.schemas[table] != table_schema(table).hash
+
+
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a small file so that it is either the old or the new one, whenever the machine stops."""
+    """Write a small file so that it is either the old or the new one, whenever the machine stops.
+
+    Raises:
+        WorkspaceError: It cannot be written; the old one is still there.
+    """
+    with _written(path) as partial:
+        partial.write_bytes(data)
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[Path]:
+    """A temporary name to write a file under, which then takes its place whole."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    partial.write_bytes(data)
-    _sync(partial)
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        _sync(partial)
+        partial.replace(path)
+    except (OSError, duckdb.Error) as error:
+        partial.unlink(missing_ok=True)
+        partial.with_name(f"{partial.name}.wal").unlink(missing_ok=True)
+        raise WorkspaceError(
+            f"cannot be written: {error}",
+            where=str(path),
+            fix="Make room or allow writing there; the same command continues where it was.",
+        ) from error
+
+
+def _stored_tables() -> list[str]:
+    """Names of all tables that are no views."""
+    return [name for name, schema in table_schemas().items() if not schema.view_sql]
 
 
 def _sync(path: Path) -> None:

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from curate.api import Session
+from curate.cli.query import need_tables
 from curate.cli.show import notes
 from curate.errors import ParameterError
 from curate.runner import append
@@ -17,6 +18,7 @@ from curate.stages.audits import export as open_samples
 
 def draw(session: Session, per_class: int, classes: Sequence[str], seed: int) -> None:
     """Draw samples and keep them in audit_samples."""
+    need_tables(session, READS)
     tables = session.store.tables(READS, OPTIONAL)
     rows = sample(tables, SampleAudits(per_class=per_class, classes=tuple(classes), seed=seed))
     n_new = append(session.store, "audit-sample", "audit_samples", rows)
@@ -25,18 +27,23 @@ def draw(session: Session, per_class: int, classes: Sequence[str], seed: int) ->
 
 def export(session: Session, out: Path) -> None:
     """Write the samples that nobody has judged, to be filled in."""
+    if out.suffix not in (".csv", ".parquet"):
+        raise ParameterError(f"'{out}' is neither .csv nor .parquet")
+    need_tables(session, READS)
     rows = open_samples(session.store.tables(READS, OPTIONAL))
-    if out.suffix == ".parquet":
-        pq.write_table(rows, out)
-    elif out.suffix == ".csv":
+    if not rows.num_rows:
+        notes.print("no label waits for a verdict; draw some with 'curate audit sample'")
+        return
+    if out.suffix == ".csv":
         csv.write_csv(rows, out)
     else:
-        raise ParameterError(f"'{out}' is neither .csv nor .parquet")
+        pq.write_table(rows, out)
     notes.print(f"{rows.num_rows:,} labels to judge in {out}: fill in column verdict with yes, no or cannot_tell")
 
 
-def read(session: Session, file: Path, auditor: str) -> None:
+def read(session: Session, file: Path, auditor: str | None) -> None:
     """Add verdicts to audits."""
+    need_tables(session, READS)
     tables = session.store.tables(READS, OPTIONAL)
     now = datetime.now(UTC).replace(tzinfo=None, microsecond=0)
     rows = import_verdicts(tables, file, auditor=auditor, audited_at=now)

@@ -1,17 +1,24 @@
 """evalset add, list, remove and export."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
 
 from curate.api import Session
 from curate.cli.show import notes, outcome_line, print_table, watch
 from curate.errors import MissingInputError, nearest
 
 
-def add(session: Session, name: str, path: str, form: str) -> None:
-    """Add a set, and compute its descriptors with the encoders that the corpus already has."""
-    notes.print(
-        outcome_line(session.run("add-evalset", sets=[{"name": name, "path": path, "format": form}], watch=watch))
-    )
+def add(session: Session, spec: Mapping[str, Any]) -> None:
+    """Add a set, and compute its descriptors with the encoders that the corpus already has.
+
+    Args:
+        session: The workspace.
+        spec: An entry of add-evalset's parameter sets.
+    """
+    notes.print(outcome_line(session.run("add-evalset", sets=[spec], watch=watch)))
     if session.store.commit_of("embed"):
         notes.print(outcome_line(session.run("embed", encoder=[], watch=watch)))
 
@@ -49,4 +56,5 @@ def export(session: Session, name: str, out: Path) -> None:
         f"SELECT eval_set, eval_image_id, sha256, phash, width, height, class_key FROM eval_images "
         f"WHERE eval_set = '{known(session, name).replace(chr(39), chr(39) * 2)}' ORDER BY eval_image_id"
     )
-    rows.write_parquet(str(out))
+    pq.write_table(rows.to_arrow_table(), out)
+    notes.print(f"eval set {name} in {out}")

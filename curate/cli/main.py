@@ -1,6 +1,5 @@
 """The `curate` command. Each command imports what it needs when it runs, so that --help is quick."""
 
-import logging
 import os
 import sys
 from pathlib import Path
@@ -8,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from curate.errors import CurateError
+from curate.cli.explain import explain
 
-# Base of what Typer raises for a wrong command line; Typer has carried Click inside itself since 0.20.
-_WRONG_USAGE: Any = typer.BadParameter.__mro__[1]
+# The workspace of the running command, to be looked through when its files cannot be read.
+_opened: list[Any] = []
 
 app = typer.Typer(
     name="curate",
@@ -32,10 +31,10 @@ WorkersOption = Annotated[int | None, typer.Option(min=1, help="Parts that run a
 
 # Commands that are a stage, with their one line of help; the rest of their help is built from the stage's parameters.
 STAGE_COMMANDS = {
-    "load-wordnet": "Write the noun synsets of WordNet 3.0 to tables.",
-    "ingest": "Read images and their labels from sources.",
+    "load-wordnet": "Load the noun synsets of WordNet 3.0.",
+    "ingest": "Read images and labels from tars, folders and lists.",
     "map-labels": "Map hashtags, captions, queries and class names to WordNet synsets.",
-    "build-hierarchy": "Build the classes and their closure; labels imply their ancestors.",
+    "build-hierarchy": "Build the class hierarchy above the mapped labels and count images.",
     "embed": "Compute descriptors of images and eval sets.",
     "dedup": "Find near-duplicates of eval sets, and copies within the corpus.",
     "score-labels": "Score how well each label fits its image, out of fold.",
@@ -211,12 +210,17 @@ def evalset_add(
     name: Annotated[str, typer.Argument(help="Its name, as used by --against and --on.")],
     path: Annotated[str, typer.Argument(help="Folder (of class folders, or flat) or tars.")],
     form: Annotated[str, typer.Option("--format", help="auto, folder, webdataset or table.")] = "auto",
+    labels: Annotated[str | None, typer.Option(metavar="FILE", help="Table of true classes, joined by key.")] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option(metavar="ROLE=COLUMN", help="Columns (of the labels, else of the list).")
+    ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Add an evaluation set, or read a changed one again."""
     from curate.cli.evalsets import add
 
-    add(find_workspace(workspace or context.obj, create=True), name, path, form)
+    spec = {"name": name, "path": path, "format": form, "labels": labels, "columns": columns or []}
+    add(find_workspace(workspace or context.obj, create=True), spec)
 
 
 @evalset.command("list")
@@ -286,7 +290,9 @@ def audit_export(
 def audit_import(
     context: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE", help="CSV or Parquet with verdicts.")],
-    auditor: Annotated[str, typer.Option(help="Who judged, where the file does not say.")] = "unknown",
+    auditor: Annotated[
+        str | None, typer.Option(help="Who judged, where the file does not say (default: the file's name).")
+    ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Read verdicts; the same file may be read twice."""
@@ -299,7 +305,9 @@ def find_workspace(given: str | None, create: bool = False) -> Any:
     """The session of the named workspace, of CURATE_WORKSPACE, or of ./workspace."""
     from curate.api import open as open_workspace
 
-    return open_workspace(given or os.environ.get("CURATE_WORKSPACE") or "workspace", create=create)
+    session = open_workspace(given or os.environ.get("CURATE_WORKSPACE") or "workspace", create=create)
+    _opened[:] = [session]
+    return session
 
 
 def main() -> None:
@@ -315,25 +323,17 @@ def run_command(arguments: list[str]) -> int:
     """
     try:
         result = app(arguments, prog_name="curate", standalone_mode=False)
+        if result == 130:  # Typer has turned Ctrl-C into this
+            raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
-    except CurateError as error:
-        return _complain(str(error), error.exit_code)
-    except _WRONG_USAGE as error:
-        context = getattr(error, "ctx", None)
-        hint = f" Try '{context.command_path} --help'." if context else ""
-        return _complain(error.format_message() + hint, 2)
-    except (typer.Abort, KeyboardInterrupt):
-        return _complain("interrupted; the same command continues where it was", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:
-        if logging.getLogger("curate").isEnabledFor(logging.DEBUG):
+    except (Exception, KeyboardInterrupt) as error:
+        said = explain(error, _opened)
+        if said is None:
             raise
-        where = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{where}{error.strerror or error}", 1)
-
-
-def _complain(message: str, code: int) -> int:
-    typer.echo(f"curate: {' '.join(message.split())}", err=True)
-    return code
+        message, code = said
+        if message:
+            typer.echo(f"curate: {' '.join(message.split())}", err=True)
+        return code

@@ -1,12 +1,9 @@
 """run and plan, and what a finished manifest is called."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from curate.api import Session
 from curate.cli.show import notes, outcome_line, print_table, results, watch
-from curate.errors import ParameterError, nearest
-from curate.runner import Engine
 
 
 def run_pipeline(
@@ -14,25 +11,10 @@ def run_pipeline(
 ) -> None:
     """Run a pipeline, a line per stage; the manifest's folder is the result on stdout."""
     steps = session.read_pipeline(pipeline, settings)
-    place = engine_named(engine)
-    for outcome in session.run_steps(steps, until=until, engine=place, n_workers=workers, watch=watch):
+    for outcome in session.run_steps(steps, until=until, engine=engine, n_workers=workers, watch=watch):
         notes.print(outcome_line(outcome))
         if outcome.stage == "build-manifest":
             results.print(export_manifest(session, None))
-
-
-def engine_named(name: str) -> Engine:
-    """The engine that --engine names.
-
-    Raises:
-        ParameterError: There is none of that name.
-    """
-    from curate.engines import local, ray
-
-    engines: dict[str, Engine] = {"local": local.run_parts, "ray": ray.run_parts}
-    if name not in engines:
-        raise ParameterError(f"unknown engine '{name}'", fix=nearest(name, engines))
-    return engines[name]
 
 
 def show_plan(session: Session, pipeline: str, until: str | None, settings: Sequence[str]) -> None:
@@ -48,10 +30,4 @@ def show_plan(session: Session, pipeline: str, until: str | None, settings: Sequ
 
 def export_manifest(session: Session, out: str | None) -> str:
     """Write the newest manifest as a folder of its own, and return the folder's name."""
-    from curate.stages.build_manifest import export_manifest as export
-
-    manifest_id = session.newest_manifest()
-    folder = Path(out) if out else session.folder / "manifests" / manifest_id
-    commit = session.store.commit_of("build-manifest")
-    parameters = commit.params if commit else {}
-    return str(export(session.store.all_tables(), manifest_id, folder, parameters=parameters))
+    return str(session.export_manifest(out))

@@ -1,57 +1,80 @@
 """sql, tables and why: questions to the tables."""
 
+from collections.abc import Iterable
+
 import duckdb
 
-from curate.api import Session
+from curate.api import Session, one_line, producer_commands
 from curate.cli.show import print_relation, print_table, results
 from curate.errors import MissingTableError, ParameterError
-from curate.plan import produces
-from curate.schema import empty_database, table_schema, table_schemas
-from curate.stages.catalog import STAGES
+from curate.schema import table_schema, table_schemas
+from curate.store import outdated
 
 FORMATS = ("table", "csv", "json", "parquet")
 
 
 def run_sql(session: Session, query: str, form: str) -> None:
-    """Print the result of a query; the views are opened read-only.
+    """Print the result of a query; it can read, and nothing else.
 
     Raises:
-        ParameterError: Unknown format, or DuckDB refuses the query.
+        ParameterError: Unknown format, not a query, or DuckDB refuses it.
         MissingTableError: The query names a table whose stage has not run.
     """
     if form not in FORMATS:
         raise ParameterError(f"unknown format '{form}'", fix=f"Known: {', '.join(FORMATS)}.")
-    absent = sorted(_tables_of(query) - set(session.digests()))
-    if absent:
-        raise MissingTableError(f"table {absent[0]} does not exist yet", fix=_producer(absent[0]))
-    session.store.write_views()
-    with duckdb.connect(str(session.folder / "curate.duckdb"), read_only=True) as con:
+    _check_reads(query)
+    named = _tables_of(query)
+    need_tables(session, sorted(named))
+    commits = session.store.commits().values()
+    # Tables of an older definition are in the way only of those who ask for them.
+    old = {table for commit in commits for table in commit.tables if outdated(commit, table)} - named
+    stored = [name for name, schema in table_schemas().items() if not schema.view_sql]
+    with session.store.tables((), stored, absent=old).connect() as con:
         try:
             relation = con.sql(query)
             if relation is not None:
                 print_relation(relation, form)
         except duckdb.Error as error:
-            raise ParameterError(_one_line(error), where="sql") from error
+            raise ParameterError(one_line(error), where="sql") from error
+
+
+def need_tables(session: Session, names: Iterable[str]) -> None:
+    """Fail with the command to run if a table that a stage writes is not there.
+
+    Raises:
+        MissingTableError: It is not.
+    """
+    producers = producer_commands()
+    there = session.digests()
+    absent = [name for name in names if name in producers and name not in there]
+    if absent:
+        fix = f"Run 'curate {producers[absent[0]]}' first."
+        raise MissingTableError(f"table {absent[0]} does not exist yet", fix=fix)
+
+
+def _check_reads(query: str) -> None:
+    """Refuse what may write: views cannot be changed, but COPY would reach any file."""
+    with duckdb.connect() as con:
+        try:
+            kinds = {statement.type for statement in con.extract_statements(query)}
+        except duckdb.Error as error:
+            raise ParameterError(one_line(error), where="sql") from error
+    if kinds != {duckdb.StatementType.SELECT}:
+        fix = "To write a result, use --format and '> FILE'; for all else open curate.duckdb with DuckDB."
+        raise ParameterError("only queries (SELECT, FROM, DESCRIBE, …) are run here", where="sql", fix=fix)
 
 
 def _tables_of(query: str) -> set[str]:
     """The stored tables that a query reads, those behind a view included; empty where the query is wrong."""
-    with empty_database() as con:
+    with duckdb.connect() as con:
+        for schema in table_schemas().values():  # views as tables too: DuckDB does not name what it finds behind them
+            columns = ", ".join(f'"{column.name}" {column.sql_type}' for column in schema.columns)
+            con.execute(f"CREATE TABLE {schema.name} ({columns})")
         try:
             named = [table_schema(name) for name in con.get_table_names(query) if name in table_schemas()]
-            return {table for schema in named for table in schema.view_reads or (schema.name,)}
         except duckdb.Error:
             return set()
-
-
-def _producer(table: str) -> str:
-    stages = [stage.name for stage in STAGES if table in produces(stage)]
-    return f"Run 'curate {stages[0]}' first." if stages else ""
-
-
-def _one_line(error: duckdb.Error) -> str:
-    lines = [line.strip() for line in str(error).splitlines()]
-    return " ".join(line for line in lines if line and not line.startswith(("LINE", "^")))
+        return {table for schema in named for table in schema.view_reads or (schema.name,)}
 
 
 def show_tables(session: Session, name: str | None) -> None:
@@ -109,7 +132,8 @@ def show_why(session: Session, image: str) -> None:
         names = [column[0] for column in found.description or []]
         rows = found.fetchall()
         if title == "image":
-            results.print("\n".join(f"{name}: {value}" for name, value in zip(names, rows[0], strict=True)))
+            said = zip(names, rows[0], strict=True)
+            results.print("\n".join(f"{name}: {value}" for name, value in said if value is not None), markup=False)
         elif rows:
             results.print()
             print_table(names, rows, title)

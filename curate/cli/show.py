@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from rich import box
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.logging import RichHandler
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -21,11 +23,18 @@ notes = Console(stderr=True, highlight=False, soft_wrap=True)
 results = Console(highlight=False, soft_wrap=True)
 
 
+class _Notes(logging.Handler):
+    """One line per message, whatever the width, above a progress bar if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        notes.print(level + self.format(record), markup=False)
+
+
 def set_up_logging(verbose: bool) -> None:
-    """Log lines of the package on stderr: warnings, and with verbose everything."""
-    handler = RichHandler(console=notes, show_path=False, show_time=False, markup=False)
+    """Log lines of the package on stderr: what is worth knowing, and with verbose everything."""
     package = logging.getLogger("curate")
-    package.handlers[:] = [handler]
+    package.handlers[:] = [_Notes()]
     package.propagate = False
     package.setLevel(logging.DEBUG if verbose else logging.INFO)
 
@@ -55,7 +64,7 @@ def _plain_progress(stage: str, n_parts: int) -> Callable[[float], None]:
         tenths = int(10 * done / n_parts + 1e-6)
         if tenths > told and n_parts > 1:
             told = tenths
-            notes.print(f"{stage}: {done:.1f} of {n_parts} parts")
+            notes.print(f"{stage}: {round(done, 1):g} of {n_parts} parts")
 
     return advance
 
@@ -87,21 +96,19 @@ def print_relation(relation: "duckdb.DuckDBPyRelation", form: str) -> None:
 
 def print_table(names: Sequence[str], rows: Sequence[Sequence[Any]], title: str | None = None) -> None:
     """Print rows as an aligned table: framed on a terminal, plain columns in a pipe."""
-    table = Table(*names, title=title, box=None if not results.is_terminal else _box(), pad_edge=False)
-    for row in rows:
-        table.add_row(*("" if value is None else _cell(value) for value in row))
-    if not results.is_terminal:
-        results.width = 10_000
-    results.print(table)
+    cells = [["" if value is None else _cell(value) for value in row] for row in rows]
+    if results.is_terminal:
+        table = Table(*map(escape, names), title=title, box=box.SIMPLE_HEAD, pad_edge=False)
+        for row in cells:
+            table.add_row(*map(escape, row))
+        results.print(table)
+        return
+    if title:
+        sys.stdout.write(f"{title}\n")
+    widths = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
+    for row in [list(names), *cells]:
+        sys.stdout.write("  ".join(map(set_cell_size, row, widths)).rstrip() + "\n")
 
 
 def _cell(value: Any) -> str:
-    from rich.markup import escape
-
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
-
-
-def _box() -> Any:
-    from rich import box
-
-    return box.SIMPLE_HEAD
+    return f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).splitlines())

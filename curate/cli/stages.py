@@ -13,7 +13,7 @@ from curate.api import Session, stage_named
 from curate.cli.main import WorkersOption, WorkspaceOption, find_workspace
 from curate.cli.show import notes, outcome_line, watch
 from curate.errors import UsageError
-from curate.stage import Stage
+from curate.stage import QueryStage, Stage
 
 
 def stage_app(name: str, inherited: str | None) -> typer.Typer:
@@ -28,13 +28,15 @@ def stage_app(name: str, inherited: str | None) -> typer.Typer:
     if name == "build-manifest":
         help_out = "Folder for the manifest (default: manifests/ID in the workspace)."
         options.append(_argument("out", str | None, typer.Option(metavar="DIR", help=help_out)))
+    shared = {"workers": WorkersOption, "workspace": WorkspaceOption}
+    if isinstance(stage, QueryStage):
+        del shared["workers"]  # it has no parts
     options += [
-        inspect.Parameter("workers", inspect.Parameter.KEYWORD_ONLY, annotation=WorkersOption, default=None),
-        inspect.Parameter("workspace", inspect.Parameter.KEYWORD_ONLY, annotation=WorkspaceOption, default=None),
+        inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, annotation=a, default=None) for n, a in shared.items()
     ]
 
     def command(**given: Any) -> None:
-        workspace, workers, out = given.pop("workspace"), given.pop("workers"), given.pop("out", None)
+        workspace, workers, out = given.pop("workspace"), given.pop("workers", None), given.pop("out", None)
         session = find_workspace(workspace or inherited, create=name == "ingest")
         run_stage(session, name, build(given), workers, out)
 
@@ -91,7 +93,7 @@ def _with_sources(parameter: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
 
 def _source_options(spec: Any) -> list[inspect.Parameter]:
     hints = typing.get_type_hints(spec)
-    shown = typer.Argument(metavar="SOURCE...", help=spec.__dataclass_fields__["path"].metadata["help"])
+    shown = typer.Argument(metavar="SOURCE", help=spec.__dataclass_fields__["path"].metadata["help"])
     options = [_argument("source__path", list[str], shown, default=inspect.Parameter.empty)]
     for f in fields(spec):
         if f.name != "path":
@@ -105,9 +107,7 @@ def _option(f: Field[Any], hint: Any, name: str = "", *flags: str) -> inspect.Pa
         hint = next(a for a in get_args(hint) if a is not type(None))
     required = f.default is MISSING and f.default_factory is MISSING
     default = None if f.default is MISSING else f.default
-    shown = (
-        "" if default in (None, (), False) else f" [{', '.join(default) if isinstance(default, tuple) else default}]"
-    )
+    shown = "" if default in (None, (), False) else ", ".join(default) if isinstance(default, tuple) else str(default)
     choices = [str(a) for a in get_args(hint)] if get_origin(hint) is Literal else []
     metavar = "|".join(choices) if choices else "FILE" if f.metadata.get("file") else None
     kind = list[get_args(hint)[0]] if get_origin(hint) is tuple else str if choices else hint  # type: ignore[misc]

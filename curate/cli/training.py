@@ -1,13 +1,15 @@
 """train and evaluate: from an exported manifest to a model, and from a model to its accuracy."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from curate.api import Session, open_manifest
 from curate.cli.show import notes, print_table, results, watch
-from curate.errors import ParameterError
+from curate.errors import ParameterError, nearest
 
 
 def train_model(
@@ -17,10 +19,14 @@ def train_model(
     from curate.train.recipe import load_recipe
     from curate.train.train import train
 
-    found = open_manifest(manifest, dict(_pair(root, "--root") for root in roots))
+    places = dict(_pair(root, "--root") for root in roots)
+    found = open_manifest(manifest, places)
+    for source in places:
+        if source not in found.roots:
+            raise ParameterError(f"--root {source}: no such source in the manifest", fix=nearest(source, found.roots))
     if where:
         found = found.where(where)
-    changes = {name: yaml.safe_load(value) for name, value in (_pair(setting, "--set") for setting in settings)}
+    changes = dict(_change(setting) for setting in settings)
     told = 0
     with watch("train", 1) as advance:
 
@@ -34,6 +40,19 @@ def train_model(
     if done.n_damaged:
         notes.print(f"{done.n_damaged} images could not be read")
     results.print(str(out))
+
+
+def _change(setting: str) -> tuple[str, Any]:
+    from curate.train.recipe import TrainRecipe
+
+    name, value = _pair(setting, "--set")
+    known = [field.name for field in fields(TrainRecipe)]
+    if name not in known:
+        raise ParameterError(f"--set {name}: no such field of a training recipe", fix=nearest(name, known))
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ParameterError(f"--set {setting}: {error}") from error
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

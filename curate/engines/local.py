@@ -1,5 +1,6 @@
 """The engine for one machine: threads, processes, or the calling thread for a device."""
 
+import atexit
 import multiprocessing
 import os
 import threading
@@ -115,10 +116,20 @@ _process_worker: tuple[Worker | Exception, int | None] | None = None
 
 def _start_process(make_worker: MakeWorker, tables: Tables, params: Any, batch: int | None) -> None:
     global _process_worker
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    atexit.register(os._exit, 0)  # else DuckDB complains of what that thread still holds
     try:
         _process_worker = make_worker(tables, params), batch
     except Exception as error:  # raised here it would only break the pool; the first part brings it home
         _process_worker = error, batch
+
+
+def _end_with_parent() -> None:
+    """A worker that waits for work would wait for ever where the driving process was killed."""
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
 
 
 def _work_in_process(rows: pa.Table) -> Result:

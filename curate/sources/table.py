@@ -94,7 +94,7 @@ def need_role(names: Sequence[str], columns: Sequence[str], needed: Sequence[str
         raise FormatError(
             f"no column for {' or '.join(needed)}; columns are {', '.join(names)}",
             where=where,
-            fix=f"Name it: columns: ['{needed[0]}=COLUMN'].",
+            fix=f"Name it: --columns {needed[0]}=COLUMN.",
         )
     return roles
 

@@ -165,7 +165,7 @@ STAGE = QueryStage(
     run=run,
     locations=True,
     retain="manifest_id",
-    doc="Select labels that meet a precision into a training manifest.",
+    doc="Select labels that meet a precision and write the training manifest.",
 )
 
 __all__ = ["STAGE", "BuildManifest", "export_manifest"]

@@ -201,5 +201,5 @@ STAGE = ShardStage(
     part_params=("against", "k"),
     pool="device",
     batch_rows=4096,
-    doc="Find copies of evaluation images in the corpus, and copies within it.",
+    doc="Find near-duplicates of eval sets, and copies within the corpus.",
 )

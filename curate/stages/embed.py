@@ -202,5 +202,5 @@ STAGE = ShardStage(
     part_params=("max_pixels",),
     pool="device",
     batch_rows=_ROWS_AT_ONCE,
-    doc="Describe every image with one or more encoders.",
+    doc="Compute descriptors of images and eval sets.",
 )

@@ -102,11 +102,11 @@ def _nothing_known(class_key: str) -> dict[str, Any]:
 
 STAGE = QueryStage(
     name="estimate-noise",
-    version=1,
+    version=2,
     params=EstimateNoise,
     reads=("mentions", "raw_labels", "ancestors", "images", "label_scores", "classes"),
     optional=("audits", "audit_samples"),
     writes=("label_stats", "transition_matrix"),
     run=run,
-    doc="Estimate the label precision of every class, with an interval.",
+    doc="Estimate each class's label precision with an interval.",
 )

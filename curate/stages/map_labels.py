@@ -161,5 +161,5 @@ STAGE = ShardStage(
     make_worker=make_worker,
     gather=gather_label_map,
     pool="process",
-    doc="Map raw labels to WordNet synsets.",
+    doc="Map hashtags, captions, queries and class names to WordNet synsets.",
 )

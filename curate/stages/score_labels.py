@@ -228,11 +228,11 @@ def run(tables: Tables, params: ScoreLabels) -> Mapping[str, Rows]:
 
 STAGE = QueryStage(
     name="score-labels",
-    version=1,
+    version=2,
     params=ScoreLabels,
     reads=("mentions", "raw_labels", "ancestors", "images", "embeddings"),
     optional=("duplicate_clusters",),
     writes=("label_scores",),
     run=run,
-    doc="Score how well each direct label fits its image, cross-fitted.",
+    doc="Score how well each label fits its image, out of fold.",
 )

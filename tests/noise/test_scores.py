@@ -5,6 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from curate.noise import probe, scores
+from curate.noise.precision import model_estimate
 from curate.noise.scores import score_labels
 from tests.noise.corpus import planted
 
@@ -77,6 +79,60 @@ def test_a_label_without_visual_signal_gets_no_certainty():
     given = np.where(tagged, 6, given)  # a tag that says nothing about the picture
     p, _ = score(vectors, given, 7)
     assert p[tagged].mean() < 0.35 and p[~tagged].mean() > 0.9
+
+
+def with_pictures_of_nothing(seed, n=2400):
+    """Beside a tenth of mislabelled images, up to half of a class's images show no class at all."""
+    vectors, true, given = planted(n_images=n, noise=0.1, spread=0.3, dim=40, seed=seed)
+    rng = np.random.default_rng(seed + 50)
+    nothing = rng.random(n) < np.linspace(0, 0.5, 8)[given]
+    anything = rng.normal(size=vectors.shape)
+    anything /= np.linalg.norm(anything, axis=1, keepdims=True)
+    return np.where(nothing[:, None], anything, vectors).astype(np.float16), nothing, (true == given) & ~nothing, given
+
+
+def test_pictures_of_no_class_rank_below_right_labels():
+    vectors, nothing, right, given = with_pictures_of_nothing(seed=0)
+    p, _ = score(vectors, given, 8)
+    assert roc_auc_score(right, p) > 0.9
+    assert p[nothing].mean() < p[right].mean() - 0.4
+
+
+def test_model_intervals_hold_for_planted_classes():
+    covered, widths = [], []
+    for seed in range(3):
+        vectors, _, right, given = with_pictures_of_nothing(seed)
+        p, _ = score(vectors, given, 8)
+        for k in range(8):
+            estimate = model_estimate(p[given == k], 0.025, 0.025)
+            covered.append(estimate.low <= right[given == k].mean() <= estimate.high)
+            widths.append(estimate.high - estimate.low)
+    assert np.mean(covered) >= 0.9 and np.mean(widths) < 0.35
+
+
+def test_weights_make_class_means_cleaner():
+    # Every class is confused with the next one, so that its plain mean lies between the two.
+    vectors, true, given = planted(n_images=3000, noise=0.35, confuser=np.roll(np.arange(8), 1))
+    fold = np.random.default_rng(1).integers(0, 5, 3000).astype(np.int32)
+    corpus = scores._Corpus(vectors, np.arange(3000), given.astype(np.int64), fold, NOTHING_ABOVE, 8)
+    rows = np.arange(3000)
+    moments = corpus.moments(rows)
+    models = [probe.fit_discriminant(moments, (f,)) for f in range(5)]
+    weighted = scores._refit(corpus, models, moments, rows, 0.2)
+
+    def accuracy(linear):
+        hit = [(vectors[fold == f] @ m.weights + m.biases).argmax(1) == true[fold == f] for f, m in enumerate(linear)]
+        return np.concatenate(hit).mean()
+
+    assert accuracy(weighted) >= accuracy([model.linear(0.2) for model in models])
+    # What judges a fold depends on no label of the fold.
+    other = np.where(fold == 2, (given + 3) % 8, given).astype(np.int64)
+    changed = scores._Corpus(vectors, np.arange(3000), other, fold, NOTHING_ABOVE, 8)
+    moments = changed.moments(rows)
+    models = [probe.fit_discriminant(moments, (f,)) for f in range(5)]
+    again = scores._refit(changed, models, moments, rows, 0.2)
+    assert np.array_equal(weighted[2].weights, again[2].weights) and np.array_equal(weighted[2].biases, again[2].biases)
+    assert not np.array_equal(weighted[1].weights, again[1].weights)
 
 
 @pytest.mark.parametrize(("labels", "least_ap", "most_error"), [("aggre", 0.53, 0.04), ("random1", 0.72, 0.06)])

@@ -1,0 +1,59 @@
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shared import Commands, finished_example
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished example, not to be changed: other processes read it too."""
+    return finished_example(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def corpus(example: Path) -> Path:
+    return example / "notebook-demo" / "corpus"
+
+
+@pytest.fixture(scope="session")
+def looked_at(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished workspace for commands that change nothing."""
+    copy = tmp_path_factory.mktemp("looked-at") / "workspace"
+    return shutil.copytree(example / "notebook-demo" / "workspace", copy)
+
+
+@pytest.fixture(autouse=True)
+def quiet_logging():
+    """Commands set up the package's logging, which other tests listen to."""
+    package = logging.getLogger("curate")
+    before = package.handlers[:], package.propagate, package.level
+    yield
+    package.handlers[:], package.propagate, package.level = before
+
+
+@pytest.fixture
+def cli(looked_at: Path, terminal: pytest.CaptureFixture[str]) -> Commands:
+    return Commands(looked_at, terminal)
+
+
+@pytest.fixture
+def own(example: Path, tmp_path: Path, terminal: pytest.CaptureFixture[str]) -> Commands:
+    """Commands on a finished workspace of the test's own."""
+    return Commands(shutil.copytree(example / "notebook-demo" / "workspace", tmp_path / "workspace"), terminal)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, terminal: pytest.CaptureFixture[str]) -> Commands:
+    """Commands on an empty workspace."""
+    commands = Commands(tmp_path / "fresh", terminal)
+    commands("init", commands.workspace)
+    return commands
+
+
+@pytest.fixture
+def terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> pytest.CaptureFixture[str]:
+    monkeypatch.delenv("CURATE_WORKSPACE", raising=False)
+    return capsys

@@ -1,0 +1,204 @@
+"""What commands do, from the line that is typed to what lies on the disk."""
+
+import csv
+import io
+import json
+import subprocess
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.cli.shared import COMMAND, Commands, environment
+
+
+def rows(cli: Commands, query: str) -> list[dict]:
+    return [json.loads(line) for line in cli("sql", query, "--format", "json").splitlines()]
+
+
+def bytes_below(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_sql_prints_a_result(cli: Commands, form):
+    out = cli("sql", "SELECT status, count(*) AS n FROM images GROUP BY ALL ORDER BY ALL", "--format", form)
+    assert (
+        out.split()
+        == {
+            "table": ["status", "n", "damaged", "3", "ok", "296"],
+            "csv": ['"status","n"', '"damaged",3', '"ok",296'],
+            "json": ['{"status":', '"damaged",', '"n":', "3}", '{"status":', '"ok",', '"n":', "296}"],
+        }[form]
+    )
+
+
+def test_sql_writes_parquet_to_stdout(looked_at):
+    line = ("sql", "-w", str(looked_at), "FROM label_stats ORDER BY class_key", "--format", "parquet")
+    done = subprocess.run((*COMMAND, *line), env=environment(), check=True, capture_output=True)
+    table = pq.read_table(io.BytesIO(done.stdout))
+    assert table.num_rows == 12 and table.column_names[:2] == ["class_key", "name"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DELETE FROM images",
+        "DROP VIEW images",
+        "CREATE TABLE mine AS FROM images",
+        "COPY (SELECT 1) TO '{0}/commits/ingest.json'",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO '{0}/commits/ingest.json'",
+        "SELECT 1; COPY (SELECT 1) TO '{0}/commits/ingest.json'",
+        "ATTACH '{0}/other.duckdb'",
+        "EXPORT DATABASE '{0}'",
+        "",
+    ],
+)
+def test_sql_cannot_change_the_workspace(cli: Commands, query):
+    before = bytes_below(cli.workspace)
+    assert "only queries" in cli.complaint(2, "sql", query.format(cli.workspace))
+    assert bytes_below(cli.workspace) == before
+
+
+def test_questions_leave_the_workspace_as_it_is(cli: Commands):
+    before = bytes_below(cli.workspace)
+    for line in ("tables", "tables images", "evalset list", "plan quickstart", "why 000000001", "audit export x.csv"):
+        cli.try_(*line.split())
+    cli("sql", "FROM images LIMIT 1")
+    assert bytes_below(cli.workspace) == before
+
+
+def test_tables(cli: Commands):
+    listed = cli("tables")
+    assert "images                299" in listed and "image_labels          view" in listed
+    shown = cli("tables", "manifest")
+    assert "*image_id" in shown and "class_ids" in shown
+
+
+def test_why_takes_a_key_an_id_and_the_beginning_of_one(cli: Commands):
+    [found] = rows(cli, "SELECT image_id, key FROM images JOIN near_duplicates USING (image_id) ORDER BY ALL LIMIT 1")
+    told = cli("why", found["key"])
+    assert told == cli("why", found["image_id"]) == cli("why", found["image_id"][:8])
+    for part in ("image_id: " + found["image_id"], "labels as ingested", "copies of eval images", "near_duplicate"):
+        assert part in told
+    assert "None" not in told
+    assert "no image" in cli.complaint(1, "why", found["image_id"][:5])  # too short to mean an id
+
+
+def test_why_asks_back_where_several_are_meant(own: Commands, corpus):
+    own("ingest", corpus / "posts", "--source-name", "again")
+    [found] = rows(own, "SELECT image_id, key FROM images WHERE source = 'posts' AND key = '000000001'")
+    said = own.complaint(1, "why", found["key"])
+    assert "names several images" in said and f"{found['image_id']} (posts)" in said and "(again)" in said
+    assert "source: posts" in own("why", found["image_id"])
+
+
+def judge(file: Path, drawn: list[dict], verdicts: list[str]) -> None:
+    with file.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, drawn[0])
+        writer.writeheader()
+        writer.writerows({**row, "verdict": verdicts[i % len(verdicts)]} for i, row in enumerate(drawn))
+
+
+def test_audit_round_trip(own: Commands, tmp_path):
+    file = tmp_path / "to-judge.csv"
+    own("audit", "sample", "--per-class", 3)
+    own("audit", "export", file)
+    with file.open(newline="") as stream:
+        drawn = list(csv.DictReader(stream))
+    assert len(drawn) == 36 and {row["verdict"] for row in drawn} == {""}
+    judge(file, drawn, ["yes", "yes", "no", ""])
+    for new in (27, 0):  # the same file may be read twice
+        assert f"{new} new verdicts" in own.try_("audit", "import", file)[2]
+    assert {row["auditor"] for row in rows(own, "FROM audits")} == {"to-judge.csv"}
+    rest = tmp_path / "rest.parquet"
+    own("audit", "export", rest)
+    assert pq.read_table(rest).num_rows == 9
+    judge(tmp_path / "rest.csv", pq.read_table(rest).to_pylist(), ["no"])
+    own("audit", "import", tmp_path / "rest.csv", "--auditor", "somebody")
+    own("estimate-noise")
+    assert {(r["n_audited"], r["evidence"]) for r in rows(own, "FROM label_stats")} == {(3, "audited")}
+    assert (
+        own.try_("audit", "export", rest)[2] == "no label waits for a verdict; draw some with 'curate audit sample'\n"
+    )
+    file.write_text(file.read_text().replace(",yes", ",perhaps"))
+    said = own.complaint(1, "audit", "import", file)
+    assert "to-judge.csv, line 2: verdict 'perhaps'" in said and "Use yes, no or cannot_tell" in said
+
+
+def test_audit_export_knows_two_formats(cli: Commands, tmp_path):
+    assert "neither .csv nor .parquet" in cli.complaint(2, "audit", "export", tmp_path / "none.txt")
+
+
+def test_evalsets_come_and_go(own: Commands, corpus, tmp_path, monkeypatch):
+    monkeypatch.chdir(corpus)
+    own("evalset", "add", "second", "evalset")  # a relative path …
+    monkeypatch.chdir(tmp_path)
+    own("evalset", "add", "third", corpus / "evalset", "--format", "folder")  # … is found from elsewhere
+    assert [line.split()[:2] for line in own("evalset", "list").splitlines()[1:]] == [
+        ["evalset", "60"], ["second", "60"], ["third", "60"],
+    ]  # fmt: skip
+    assert rows(own, "SELECT count(*) AS n FROM eval_embeddings")[0]["n"] == 180  # described at once
+    own("dedup", "--against", "second")
+    assert {r["eval_set"] for r in rows(own, "FROM near_duplicates")} == {"evalset", "second"}
+    own("evalset", "remove", "second")
+    own("dedup")  # which no longer compares with it
+    assert {r["eval_set"] for r in rows(own, "FROM near_duplicates")} == {"evalset"}
+    own("evalset", "export", "third", "third.parquet")
+    exported = pq.read_table(tmp_path / "third.parquet")
+    assert exported.num_rows == 60 and {"sha256", "phash", "class_key"} <= set(exported.column_names)
+
+
+def test_dedup_before_embed_finds_what_hashes_tell(fresh: Commands, corpus):
+    fresh("ingest", corpus / "posts")
+    fresh("evalset", "add", "evalset", corpus / "evalset")
+    fresh("dedup", "--against", "evalset")
+    assert {row["method"] for row in rows(fresh, "FROM near_duplicates")} == {"sha256", "phash"}
+
+
+def test_from_a_manifest_folder_to_an_accuracy(own: Commands, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = own("build-manifest", "--min-precision", "0.7", "--out", "mine").strip()
+    assert folder == str(tmp_path / "mine") or folder == "mine"
+    assert {"classes.parquet", "provenance.json"} <= {path.name for path in Path("mine").iterdir()}
+    assert own("build-manifest", "--min-precision", "0.7", "--out", "mine").strip() == folder  # again: the same bytes
+    few = ("--set", "steps=3", "--set", "batch_size=8", "--out", "model")
+    assert own("train", "mine", *few, "--where", "p_correct > 0.5").strip() == "model"
+    measured = own("evaluate", "model", "--on", "evalset")
+    assert "top1 " in measured and "coverage" in measured
+    for code, wrong, words in [
+        (2, ["--set", "stepz=3"], ["--set stepz", "Did you mean 'steps'"]),
+        (2, ["--set", "steps=some"], ["steps is 'some'"]),
+        (2, ["--set", "steps=["], ["--set steps=["]),
+        (2, ["--set", "steps"], ["not of the form NAME=VALUE"]),
+        (2, ["--root", "pots=/"], ["--root pots", "Did you mean 'posts'"]),
+        (1, ["--root", "posts=/nowhere"], ["'posts'", "/nowhere", "--root posts=DIR"]),
+        (2, ["--where", "p_korrect > 1"], ["p_korrect"]),
+        (2, ["--where", "p_correct > 1"], ["no row of the manifest"]),
+        (1, ["--recipe", "nothing"], ["no training recipe 'nothing'", "quickstart"]),
+        (1, ["--set", "steps=4", "--out", "model"], ["checkpoint is of another run"]),
+    ]:
+        said = own.complaint(code, "train", "mine", *wrong)
+        assert [word for word in words if word not in said] == [], said
+
+
+def test_plan_and_run(fresh: Commands, corpus, tmp_path):
+    file = tmp_path / "my.yaml"
+    file.write_text(f"stages:\n  ingest: {{sources: ['{corpus / 'posts'}']}}\n  embed: {{encoder: [builtin]}}\n")
+    planned = [line.split()[:2] for line in fresh("plan", file).splitlines()[1:]]
+    assert planned == [["ingest", "run"], ["embed", "run"]]
+    assert list((fresh.workspace / "commits").glob("*")) == []  # a plan does nothing
+    code, out, err = fresh.try_("run", file, "--until", "ingest", "--workers", 1)
+    assert (code, out) == (0, "") and "ingest" in err and "images 299" in err and "embed" not in err
+    assert [line.split()[:2] for line in fresh("plan", file).splitlines()[1:]] == [
+        ["ingest", "reuse"],
+        ["embed", "run"],
+    ]
+    assert "reused" in fresh.try_("run", file, "--until", "ingest")[2]
+
+
+def test_log_lines_are_whole_lines(own: Commands, corpus):
+    code, _, err = own.try_("evalset", "add", "second", corpus / "evalset")
+    assert code == 0
+    line = "warning: untrained descriptor: builtin compares colours, edges and coarse layout, and knows no objects"
+    assert line in err.splitlines()

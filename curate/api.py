@@ -122,8 +122,12 @@ class Session:
         return self.connect().table(table_schema(name).name)
 
     def arrow(self, name: str) -> pa.Table:
-        """A table as an Arrow table, sorted by key."""
-        return self.table(name).order(", ".join(table_schema(name).key)).to_arrow_table()
+        """A table as an Arrow table, sorted by key, with the types of schemas/."""
+        schema = table_schema(name)
+        if schema.view_sql:
+            return self.table(name).order(", ".join(schema.key)).to_arrow_table().cast(schema.arrow)
+        rows = self.store.tables((), (name,)).arrow(name)
+        return rows.sort_by([(column, "ascending") for column in schema.key])
 
     def digests(self) -> dict[str, str]:
         """Logical digest of every table that is there."""

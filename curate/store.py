@@ -34,6 +34,8 @@ from curate.stage import StoredPart
 
 FORMAT = 1
 _FOOTER = b"curate"
+# What a kill may leave behind: see _written, and stages/manifest_folder.py.
+_PARTIAL = (".workspace.json.*", ".curate.duckdb.*", "commits/.*.json.*", "parts/*/.*.parquet.*", "manifests/.*")
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Workspace:
                 raise WorkspaceError(
                     f"no workspace at '{folder}'", fix="Make one with 'curate init DIR', or name one with -w DIR."
                 )
-            if self.folder.exists() and any(self.folder.iterdir()):
+            if self.folder.exists() and any(not p.match(".workspace.json.*") for p in self.folder.iterdir()):
                 raise WorkspaceError(f"'{folder}' is not empty and no workspace", fix="Give a new or an empty folder.")
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(marker, json.dumps({"format": FORMAT}).encode())
@@ -123,7 +125,7 @@ class Workspace:
             handle.flush()
             # Whoever held the lock before may have been killed amid a write.
             shutil.rmtree(self.folder / "tmp", ignore_errors=True)
-            for pattern in (".curate.duckdb.*", "commits/.*.json.*", "parts/*/.*.parquet.*", "manifests/.*"):
+            for pattern in _PARTIAL:
                 for partial in self.folder.glob(pattern):
                     shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
             self._refresh_views()
@@ -294,9 +296,11 @@ class Workspace:
                 if not outdated(commit, table) and all(part.path.exists() for part in parts):
                     tables[table] = parts
         with _written(self.folder / "curate.duckdb") as partial, duckdb.connect(str(partial)) as con:
+            con.begin()
             StageTables(self.folder, tables).create_views(con)
             con.execute("CREATE SCHEMA internal")
             con.execute(f"CREATE VIEW internal.made_of AS SELECT '{self._version()}' AS version")
+            con.commit()
             con.execute("CHECKPOINT")  # closing would do it too, and keep silent if it fails
 
     def _refresh_views(self) -> None:

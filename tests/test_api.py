@@ -85,6 +85,8 @@ def test_tables_are_relations_and_arrow(workspace: curate.Session):
     rows = workspace.arrow("label_stats")
     assert isinstance(rows, pa.Table) and rows.schema.equals(table_schema("label_stats").arrow)
     assert rows["class_key"].to_pylist() == sorted(rows["class_key"].to_pylist()) and rows.num_rows == 12
+    assert workspace.arrow("image_labels").schema.equals(table_schema("image_labels").arrow)
+    assert workspace.arrow("embeddings")["vector"].type.value_type == pa.float16()
     assert workspace.sql("SELECT count(*) FROM image_labels WHERE origin = 'direct'").fetchall()[0][0] > 200
     assert workspace.table("audits").fetchall() == []  # nobody has judged anything
     views = {name for (name,) in workspace.connect().execute("SHOW TABLES").fetchall()}

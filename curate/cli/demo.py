@@ -16,7 +16,7 @@ from curate.recipe import build_params
 _ANY_PRECISION = 1e-9
 
 # Enough on the tiny corpus to see that training learns; the recipe's number would take most of its time.
-_TINY_STEPS = 100
+_TINY_STEPS = 60
 
 
 def run_demo(folder: Path, *, tiny: bool, seed: int) -> None:
@@ -50,10 +50,10 @@ def run_demo(folder: Path, *, tiny: bool, seed: int) -> None:
     if tiny:
         train = Step(train.stage, replace(train.params, max_steps=_TINY_STEPS))
     runs: dict[str, str] = {}
-    _run(session, [s for s in steps if s.stage.name not in ("build-manifest", "train", "evaluate")])
+    _run(session, tiny, [s for s in steps if s.stage.name not in ("build-manifest", "train", "evaluate")])
     for name, params in (("raw labels", everything), ("manifest", build.params)):
         notes.print(f"training on {name}")
-        _run(session, [Step(build.stage, params), train, by_name["evaluate"]])
+        _run(session, tiny, [Step(build.stage, params), train, by_name["evaluate"]])
         runs[name] = session.store.tables(("training_runs",)).latest("training_runs") or ""
     comparison = compare(session.connect(), corpus.truth, manifest_id=session.newest_manifest(), runs=runs)
     results.print()
@@ -64,8 +64,9 @@ def run_demo(folder: Path, *, tiny: bool, seed: int) -> None:
     notes.print(f"done in {_since(began)}")
 
 
-def _run(session: Session, steps: Sequence[Step]) -> None:
-    for outcome in session.run_steps(steps, watch=watch):
+def _run(session: Session, tiny: bool, steps: Sequence[Step]) -> None:
+    # To start a process takes longer than a part of the tiny corpus.
+    for outcome in session.run_steps(steps, n_workers=1 if tiny else None, watch=watch):
         notes.print(outcome_line(outcome))
 
 

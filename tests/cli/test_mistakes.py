@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 
 from curate.store import Workspace
-from curate.wordnet import lexicon
 from tests.cli.shared import Commands
 
 PIPELINE = "stages:\n  ingest: {sources: [posts]}\n"
@@ -177,8 +176,7 @@ def test_ray_without_ray(fresh: Commands, tmp_path, corpus, monkeypatch):
 
 
 def test_another_wordnet(fresh: Commands, monkeypatch):
-    offsets = [int(wnid[1:]) + 7 for wnid in lexicon.synset_rows()["wnid"].to_pylist()]
-    synsets = [SimpleNamespace(offset=lambda o=o: o) for o in offsets]
+    synsets = [SimpleNamespace(offset=lambda: 1930)]  # physical entity in 3.0
     corpus = SimpleNamespace(ensure_loaded=lambda: None, all_synsets=lambda pos: synsets, get_version=lambda: "3.1")
     monkeypatch.setattr("nltk.corpus.wordnet", corpus)
     said = fresh.complaint(1, "load-wordnet", "--glosses")
@@ -198,7 +196,7 @@ def test_a_table_of_another_definition(own: Commands):
     assert own("build-manifest", "--min-precision", "0.7")
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"\0" * 999])
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b""])
 def test_a_damaged_part(own: Commands, damage):
     [part] = (own.workspace / "parts" / "label_stats").glob("*.parquet")
     part.write_bytes(damage(part.read_bytes()))

@@ -28,7 +28,7 @@ def test_interrupted_is_130_and_can_be_resumed(tmp_path, example):
     assert out == "" and err == "curate: interrupted; the same command continues where it was\n"
 
 
-@pytest.mark.parametrize("form", ["table", "csv", "json"])
+@pytest.mark.parametrize("form", ["table", "csv"])
 def test_a_reader_that_leaves_early(looked_at, form):
     line = ("sql", "-w", str(looked_at), "FROM lemmas LIMIT 20000", "--format", form)
     running = subprocess.Popen((*COMMAND, *line), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)

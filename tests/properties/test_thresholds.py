@@ -38,7 +38,7 @@ choices = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=3, deadline=None, derandomize=True)
+@settings(max_examples=2, deadline=None, derandomize=True)
 @given(limits, choices)
 @example({"min_similarity": 0.5, "max_phash_distance": 12}, {"min_precision": 1e-9, "min_images": 1})
 def test_copies_stay_out_and_labels_are_accounted_for(session, limits, choices):

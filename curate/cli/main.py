@@ -71,10 +71,10 @@ def _add_stage_command(name: str, doc: str) -> None:
     settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
     @app.command(name, help=doc, context_settings=settings, add_help_option=False)
-    def command(context: typer.Context) -> None:
+    def command(context: typer.Context) -> Any:
         from curate.cli.stages import stage_app
 
-        stage_app(name, context.obj)(context.args, prog_name=f"curate {name}", standalone_mode=False)
+        return stage_app(name, context.obj)(context.args, prog_name=f"curate {name}", standalone_mode=False)
 
 
 for _name, _doc in STAGE_COMMANDS.items():

@@ -3,29 +3,46 @@
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.cli.shared import COMMAND, environment
+from tests.cli.shared import COMMAND, Commands, environment
 
 
-def test_interrupted_is_130_and_can_be_resumed(tmp_path, example):
-    [manifest] = (example / "notebook-demo" / "workspace" / "manifests").iterdir()
-    line = ("train", str(manifest), "--set", "steps=100000", "--out", str(tmp_path / "model"))
+def interrupted(sign: Path, *line: str) -> subprocess.CompletedProcess[str]:
+    """A command that gets Ctrl-C once a file is there that shows that its work has begun."""
+    sign.unlink(missing_ok=True)
     running = subprocess.Popen(
         (*COMMAND, *line), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         deadline = time.monotonic() + 60
-        while not (tmp_path / "model").exists() and time.monotonic() < deadline and running.poll() is None:
-            time.sleep(0.05)
-        time.sleep(0.2)
+        while not sign.exists() and time.monotonic() < deadline and running.poll() is None:
+            time.sleep(0.02)
+        time.sleep(0.1)
         running.send_signal(signal.SIGINT)
         out, err = running.communicate(timeout=60)
     finally:
         running.kill()
-    assert running.returncode == 130, err
-    assert out == "" and err == "curate: interrupted; the same command continues where it was\n"
+    return subprocess.CompletedProcess(line, running.returncode, out, err)
+
+
+def test_interrupted_training(tmp_path, example):
+    [manifest] = (example / "notebook-demo" / "workspace" / "manifests").iterdir()
+    model = tmp_path / "model"
+    done = interrupted(model, "train", str(manifest), "--set", "steps=100000", "--out", str(model))
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "curate: interrupted; the same command continues where it was\n"
+
+
+def test_an_interrupted_stage_is_done_by_the_same_command(own: Commands):
+    line = ("score-labels", "--seed", "1")
+    done = interrupted(own.workspace / "lock", *line, "-w", str(own.workspace))
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "curate: interrupted; the same command continues where it was\n"
+    _, _, err = own.try_(*line)
+    assert err.startswith("score-labels     ran")
 
 
 @pytest.mark.parametrize("form", ["table", "csv"])

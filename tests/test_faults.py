@@ -68,7 +68,7 @@ def hidden(folder):
 
 def workers(pid):
     """Worker processes of a run."""
-    listed = subprocess.run(["ps", "-axo", "pid=,ppid=,command="], capture_output=True, text=True).stdout
+    listed = subprocess.run(["ps", "-axwwo", "pid=,ppid=,command="], capture_output=True, text=True).stdout
     found = [line.split(None, 2) for line in listed.splitlines()]
     return [int(own) for own, parent, what in found if parent == str(pid) and "spawn_main" in what]
 
@@ -79,7 +79,8 @@ def is_there(pid):
     except ProcessLookupError:
         return False
     return (
-        "spawn_main" in subprocess.run(["ps", "-p", str(pid), "-o", "command="], capture_output=True, text=True).stdout
+        "spawn_main"
+        in subprocess.run(["ps", "-wwp", str(pid), "-o", "command="], capture_output=True, text=True).stdout
     )
 
 

@@ -3,9 +3,11 @@
 import atexit
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -81,7 +83,9 @@ def _in_pool(
         while True:
             # Two per worker keep all busy while only few parts lie in memory.
             while len(running) < 2 * n_workers and (part := next(waiting, None)) is not None:
-                running[pool.submit(work, part.load())] = part
+                rows = part.load()
+                with _no_interrupts():  # processes start on submit, and inherit this
+                    running[pool.submit(work, rows)] = part
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -93,6 +97,15 @@ def _in_pool(
     finally:
         for future in running:
             future.cancel()
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def feed(worker: Worker, rows: pa.Table, batch_rows: int | None, progress: Progress) -> Result:
@@ -116,6 +129,9 @@ _process_worker: tuple[Worker | Exception, int | None] | None = None
 
 def _start_process(make_worker: MakeWorker, tables: Tables, params: Any, batch: int | None) -> None:
     global _process_worker
+    # The driving process says what Ctrl-C means; a worker just ends.
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     atexit.register(os._exit, 0)  # else DuckDB complains of what that thread still holds
     try:

@@ -43,6 +43,9 @@ class BuildManifest:
     val_share: float = param(0.0, help="Share of images to hold out as split val; copies stay together, in [0, 1)")
     seed: int = param(0, help="Seed of the split")
 
+    def __post_init__(self) -> None:
+        check_params(self)  # before the stages that come first in a pipeline have run for hours
+
 
 def check_params(params: BuildManifest) -> None:
     """Refuse values that mean nothing.
@@ -66,7 +69,6 @@ def check_params(params: BuildManifest) -> None:
 
 def run(tables: Tables, params: BuildManifest) -> Mapping[str, Rows]:
     """Select labels, class by class, and write down what was left out and why."""
-    check_params(params)
     con = tables.connect()
     manifest_id = manifest_name(tables, asdict(params))
     con.execute("CREATE TEMP TABLE direct AS SELECT image_id, class_key FROM image_labels WHERE origin = 'direct'")

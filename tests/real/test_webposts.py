@@ -97,7 +97,8 @@ def test_kept_labels_are_cleaner_and_most_right_ones_stay(full: Session, data: P
 def test_class_precision_follows_the_truth(full: Session, data: Path) -> None:
     with webposts.joined(full, data) as con:
         error, correlation = con.execute(
-            "WITH by_class AS (SELECT class_key, count(*) AS n, avg(is_right::INT) AS precision FROM pairs GROUP BY ALL) "
+            "WITH by_class AS (SELECT class_key, count(*) AS n, avg(is_right::INT) AS precision "
+            "FROM pairs GROUP BY ALL) "
             "SELECT avg(abs(t.precision - s.precision)), corr(t.precision, s.precision) "
             "FROM by_class AS t JOIN label_stats AS s USING (class_key) WHERE n >= 20"
         ).fetchall()[0]

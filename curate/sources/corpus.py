@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from curate.errors import FormatError, MissingInputError
+from curate.errors import FormatError, MissingInputError, ParameterError
 from curate.sources.folder import class_label, list_folder, read_files
 from curate.sources.labels import LABEL_ROLES, Metadata, read_metadata
 from curate.sources.records import Label, Record, Reject, blocks, clean_text, suffix
@@ -54,6 +54,24 @@ class Piece:
     name: str
     depends: Any
     load: Callable[[], pa.Table]
+
+
+def check_names(names: list[str], what: str, where: str, fix: str) -> None:
+    """Refuse names that are given twice, or cannot begin the name of a part.
+
+    Args:
+        names: Names of sources or eval sets.
+        what: What they are, for the message.
+        where: The stage.
+        fix: What to do about it.
+
+    Raises:
+        ParameterError: With the first such name.
+    """
+    for name in names:
+        if names.count(name) > 1 or "/" in name or not name:
+            problem = "is given twice" if names.count(name) > 1 else "may not be empty or hold a slash"
+            raise ParameterError(f"{what} '{name}' {problem}", where=where, fix=fix)
 
 
 def open_source(path: str, name: str | None, format: str, root: str | None, columns: Sequence[str] = ()) -> Source:

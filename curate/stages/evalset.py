@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
-from curate.errors import FormatError, MissingInputError, ParameterError
+from curate.errors import FormatError, MissingInputError
 from curate.schema import table_schema
 from curate.stage import Part, Rows, ShardStage, Tables, Worker, param
 
@@ -73,13 +73,9 @@ def parts(tables: Tables, params: EvalSetParams) -> Iterable[Part]:
 
 
 def _open(params: EvalSetParams) -> list[tuple[EvalSetSpec, "Source"]]:
-    from curate.sources.corpus import open_source
+    from curate.sources.corpus import check_names, open_source
 
-    names = [spec.name for spec in params.sets]
-    for name in names:
-        if names.count(name) > 1 or "/" in name or not name:
-            problem = "is given twice" if names.count(name) > 1 else "may not be empty or hold a slash"
-            raise ParameterError(f"eval set name '{name}' {problem}", where="add-evalset", fix="Choose another name.")
+    check_names([spec.name for spec in params.sets], "eval set name", "add-evalset", "Choose another name.")
     return [
         (spec, open_source(spec.path, spec.name, spec.format, None, () if spec.labels else spec.columns))
         for spec in params.sets

@@ -70,7 +70,7 @@ def parts(tables: Tables, params: IngestParams) -> Iterable[Part]:
 
 
 def _open(params: IngestParams) -> list[tuple[SourceSpec, "Source"]]:
-    from curate.sources.corpus import open_source
+    from curate.sources.corpus import check_names, open_source
 
     if not params.sources:
         raise ParameterError("no source is given", where="ingest", fix="Name a folder, a tar or a list.")
@@ -78,11 +78,7 @@ def _open(params: IngestParams) -> list[tuple[SourceSpec, "Source"]]:
     for spec in params.sources:
         columns = () if spec.labels is not None else spec.columns
         opened.append((spec, open_source(spec.path, spec.name, spec.format, spec.root, columns)))
-    names = [source.name for _, source in opened]
-    for name in names:
-        if names.count(name) > 1 or "/" in name or not name:
-            problem = "is given twice" if names.count(name) > 1 else "may not be empty or hold a slash"
-            raise ParameterError(f"source name '{name}' {problem}", where="ingest", fix="Set name (--source-name).")
+    check_names([source.name for _, source in opened], "source name", "ingest", "Set name (--source-name).")
     return opened
 
 

@@ -229,7 +229,7 @@ def _jpeg_orientation(data: bytes) -> int:
 def _orientation(image: Image.Image) -> int:
     try:
         found = image.getexif().get(_ORIENTATION, 1)
-    except Exception:
+    except Exception:  # foreign EXIF breaks Pillow in many ways, and costs the orientation only
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
 

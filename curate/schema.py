@@ -108,6 +108,25 @@ def empty_database() -> duckdb.DuckDBPyConnection:
     return con
 
 
+@cache
+def macros_sql() -> str:
+    """Statements that make the macros of schemas/macros in a database with all tables and views."""
+    files = sorted((data_folder("schemas") / "macros").glob("*.sql"))
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+
+
+@cache
+def macros() -> dict[str, str]:
+    """What each macro gives, by name with its parameters."""
+    con = empty_database()
+    con.execute(macros_sql())
+    rows = con.execute(
+        "SELECT function_name, parameters, comment FROM duckdb_functions() "
+        "WHERE NOT internal AND function_type LIKE '%macro' ORDER BY function_name"
+    ).fetchall()
+    return {f"{name}({', '.join(parameters)})": comment for name, parameters, comment in rows}
+
+
 def table_schema(name: str) -> TableSchema:
     """The schema of one table.
 
@@ -246,7 +265,11 @@ def digest_rows(rows: pa.Table, name: str) -> tuple[str, str]:
         con.execute(
             f"CREATE OR REPLACE TEMP VIEW hashed AS SELECT to_json(struct_pack({packed}))::VARCHAR AS row FROM part"
         )
-        query = "SELECT sum(md5_number_upper(row)::HUGEINT), sum(md5_number_lower(row)::HUGEINT) FROM hashed"
+        # md5_number gives both halves at the price of one, the upper one in its low bits.
+        query = (
+            "SELECT sum((hash & 18446744073709551615::UHUGEINT)::HUGEINT), sum((hash >> 64)::HUGEINT) "
+            "FROM (SELECT md5_number(row)::UHUGEINT AS hash FROM hashed)"
+        )
         digests.append(_hex([int(half or 0) for half in con.execute(query).fetchall()[0]]))
     return digests[0], digests[1]
 
@@ -278,4 +301,4 @@ def _hashable(rows: pa.Table) -> pa.Table:
 
 
 __all__ = ["Column", "TableSchema", "check_rows", "combine_digests", "conform", "data_folder", "digest_rows",
-           "table_schema", "table_schemas"]  # fmt: skip
+           "macros", "macros_sql", "table_schema", "table_schemas"]  # fmt: skip

@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.errors import LockedError, MissingTableError, SchemaError, WorkspaceError
-from curate.schema import check_rows, combine_digests, conform, digest_rows, table_schema, table_schemas
+from curate.schema import check_rows, combine_digests, conform, digest_rows, macros_sql, table_schema, table_schemas
 from curate.stage import StoredPart
 
 FORMAT = 1
@@ -356,7 +356,7 @@ class StageTables:
         return con
 
     def create_views(self, con: duckdb.DuckDBPyConnection) -> None:
-        """One view per table; an absent table is an empty one. image_labels comes where its tables are."""
+        """One view per table, an absent one empty; views over them, and macros, where their tables are."""
         for name in sorted(self.found):
             schema = table_schema(name)
             files = [str(part.path) for part in self.found[name]]
@@ -370,6 +370,8 @@ class StageTables:
         for name, schema in table_schemas().items():
             if schema.view_sql and set(schema.view_reads) <= set(self.found):
                 con.execute(f"CREATE VIEW {name} AS {schema.view_sql}")
+        if set(_stored_tables()) <= set(self.found):
+            con.execute(macros_sql())
 
     def with_parts(self, more: Mapping[str, list[StoredPart]]) -> "StageTables":
         """The same tables with some replaced or added."""

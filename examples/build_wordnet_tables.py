@@ -1,6 +1,7 @@
 """Rebuilds the WordNet tables that ship in curate/wordnet/data, and proves their counts.
 
-Needs the files of WordNet 3.0 (Debian: apt-get install wordnet-base) and nltk, whose reader does the parsing.
+Needs the files of WordNet 3.0 (Debian: apt-get install wordnet-base), nltk, whose reader does the parsing, and timm,
+whose package data list the synsets of ImageNet's editions: which synsets people found worth collecting pictures of.
 
     python examples/build_wordnet_tables.py                # write curate/wordnet/data
     python examples/build_wordnet_tables.py --check        # rebuild elsewhere and compare
@@ -11,9 +12,12 @@ compares rows, and says so.
 
 import argparse
 import os
+import re
 import shutil
 import sys
 import tempfile
+from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +38,13 @@ noun.person noun.phenomenon noun.plant noun.possession noun.process noun.quantit
 noun.substance noun.time verb.body verb.change verb.cognition verb.communication verb.competition verb.consumption
 verb.contact verb.creation verb.emotion verb.motion verb.perception verb.possession verb.social verb.stative
 verb.weather adj.ppl"""
+EDITIONS = (("imagenet22k_synsets",), ("imagenet12k_synsets", "imagenet21k_miil_synsets"), ("imagenet_synsets",))
+"""Lists of timm with ever fewer synsets: any pictures, several hundred, the thousand of the challenge."""
+
+GLOSS_TOKEN = re.compile(r"[a-z]+(?:['-][a-z]+)*")
+COMMON = 1500
+"""Glosses that a word may be in to tell them apart; some hundred commoner ones are left out."""
+
 PART_OF_SPEECH = {"noun": 1, "verb": 2, "adj": 3, "adv": 4}
 
 
@@ -56,6 +67,18 @@ def wnid_of(synset: Any) -> str:
     return f"n{synset.offset():08d}"
 
 
+def collected_synsets() -> dict[str, int]:
+    """1 for the synsets of ImageNet-21k, 2 for those with several hundred pictures, 3 for those of ImageNet-1k."""
+    spec = find_spec("timm")  # found, not imported: that would load torch
+    if spec is None or not spec.submodule_search_locations:
+        sys.exit("timm is not installed, and its package data say which synsets ImageNet has. Run pip install timm.")
+    folder = Path(spec.submodule_search_locations[0]) / "data" / "_info"
+    level: dict[str, int] = {}
+    for i, names in enumerate(EDITIONS, 1):
+        level |= dict.fromkeys((w for name in names for w in (folder / f"{name}.txt").read_text().split()), i)
+    return level
+
+
 def build_tables(reader: Any) -> dict[str, pa.Table]:
     """Rows of all tables: synsets by offset, lemmas in the order of their synset, the others by key."""
     nouns = sorted(reader.all_synsets("n"), key=lambda synset: synset.offset())
@@ -76,12 +99,77 @@ def build_tables(reader: Any) -> dict[str, pa.Table]:
         for form, bases in reader._exception_map["n"].items()
         for base in dict.fromkeys(bases)
     )
+    gloss_vocabulary, glosses = gloss_words(reader, nouns)
+    level = collected_synsets()
+    synsets = [(wnid_of(s), s.lexname(), level.get(wnid_of(s), 0), bool(s.topic_domains())) for s in nouns]
+    flags = {"collected": pa.int8(), "is_topical": pa.bool_()}
     return {
-        "synsets": _table([(wnid_of(s), s.lexname()) for s in nouns], wnid=pa.string(), lexname=pa.string()),
+        "parts_of_speech": _table(
+            parts_of_speech(reader, {squash(lemma) for _, lemma, *_ in lemmas}),
+            squashed=pa.string(),
+            n_verb=pa.int16(),
+            n_adjective=pa.int16(),
+        ),
+        "synsets": _table(synsets, wnid=pa.string(), lexname=pa.string(), **flags),
         "lemmas": _table(lemmas, wnid=pa.string(), lemma=pa.string(), sense_rank=pa.int16(), tag_count=pa.int16()),
         "hypernyms": _table(sorted(hypernyms), wnid=pa.string(), hypernym_wnid=pa.string(), is_instance=pa.bool_()),
+        "gloss_vocabulary": pa.table({"word": pa.array(gloss_vocabulary, pa.string())}),
+        "glosses": _table(glosses, words=pa.list_(pa.int16()), parts=pa.list_(pa.int32())),
         "exceptions": _table(exceptions, form=pa.string(), base=pa.string()),
     }
+
+
+def parts_of_speech(reader: Any, nouns: set[str]) -> list[tuple[str, int, int]]:
+    """How often words that are nouns stand as verbs and as adjectives in WordNet's tagged texts, where they do.
+
+    A noun in -ing has the count of its verb besides (riding: ride), a third of it: one form of three.
+    """
+    counts: dict[str, list[int]] = {}
+    for i, pos in enumerate("va"):
+        for lemma in reader.all_lemma_names(pos):
+            n = sum(each.count() for each in reader.lemmas(lemma, pos))
+            counts.setdefault(squash(lemma), [0, 0])[i] += n
+    for noun in nouns:
+        if noun.endswith("ing"):
+            stem = noun[:-3]
+            bases = {stem, stem + "e", stem[:-1] if stem[-2:-1] == stem[-1:] else stem}
+            counts.setdefault(noun, [0, 0])[0] += max(counts.get(base, [0])[0] for base in sorted(bases)) // 3
+    return sorted((word, verb, adj) for word, (verb, adj) in counts.items() if word in nouns and verb + adj)
+
+
+def gloss_words(reader: Any, nouns: list[Any]) -> tuple[list[str], list[tuple[list[int], list[int]]]]:
+    """What each gloss speaks of: base forms of its rarer words, with its field (music, baseball); no sentences.
+
+    Returns:
+        The words, commonest first; and for each synset the places of its words among these, ascending, and those of the
+        synsets that are parts, members or substance of it among all synsets, ascending.
+    """
+    base: dict[str, str] = {}
+
+    def base_form(token: str) -> str:
+        if token not in base:
+            forms = (reader.morphy(token, pos) for pos in "nvar")
+            base[token] = squash(next((form for form in forms if form), ""))
+        return base[token]
+
+    found = []
+    for synset in nouns:
+        fields = [field.lemma_names()[0] for field in synset.topic_domains()]
+        text = " ".join([synset.definition(), *synset.examples(), *fields])
+        tokens = {piece for token in GLOSS_TOKEN.findall(text.lower()) for piece in (token, *token.split("-"))}
+        found.append({base_form(token) for token in tokens if len(token) > 2} - {""})
+    counts = Counter(word for words in found for word in words)
+    # A word of a single gloss can only meet a noun's own name.
+    named = {squash(part) for s in nouns for name in s.lemma_names() for part in (name, *name.split("_"))}
+    ranked = sorted((-n, word) for word, n in counts.items() if n <= COMMON and (n > 1 or word in named))
+    words = [word for _, word in ranked]
+    place = {word: i for i, word in enumerate(words)}
+    number = {synset: i for i, synset in enumerate(nouns)}
+    rows = []
+    for synset, own in zip(nouns, found, strict=True):
+        below = synset.part_meronyms() + synset.member_meronyms() + synset.substance_meronyms()
+        rows.append((sorted(place[w] for w in own if w in place), sorted({number[part] for part in below})))
+    return words, rows
 
 
 def _table(rows: list[tuple[Any, ...]], **types: pa.DataType) -> pa.Table:
@@ -109,10 +197,12 @@ def prove_counts(tables: dict[str, pa.Table]) -> None:
 
 
 def write_tables(tables: dict[str, pa.Table], folder: Path) -> None:
-    text = {"wnid", "hypernym_wnid", "lemma", "form", "base"}
+    text = {"wnid", "hypernym_wnid", "lemma", "form", "base", "squashed", "word"}
     for name, table in tables.items():
         encodings = {c: "DELTA_BYTE_ARRAY" for c in table.column_names if c in text}
-        others = [c for c in table.column_names if c not in text]
+        lists = [c for c in table.column_names if pa.types.is_list(table.schema.field(c).type)]
+        encodings |= {f"{c}.list.element": "BYTE_STREAM_SPLIT" for c in lists}
+        others = [c for c in table.column_names if c not in text and c not in lists]
         pq.write_table(
             table,
             folder / f"{name}.parquet",

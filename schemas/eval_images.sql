@@ -16,8 +16,8 @@ CREATE TABLE eval_images (
 COMMENT ON TABLE eval_images IS 'Images of the evaluation sets.';
 COMMENT ON COLUMN eval_images.eval_set IS 'Evaluation set, see eval_sets.';
 COMMENT ON COLUMN eval_images.eval_image_id IS 'Its key in the set: the path below the folder, or the tar member''s stem.';
-COMMENT ON COLUMN eval_images.uri IS 'File that holds the bytes, relative to the eval set''s root. [location]';
-COMMENT ON COLUMN eval_images.byte_offset IS 'Where the image begins in that file, in bytes. [location]';
+COMMENT ON COLUMN eval_images.uri IS 'File that holds the bytes, relative to the eval set''s root; a cell of a Parquet file as FILE#row=N&column=NAME, rows from 0. [location]';
+COMMENT ON COLUMN eval_images.byte_offset IS 'Where the image begins in that file, in bytes; 0 for a cell. [location]';
 COMMENT ON COLUMN eval_images.byte_length IS 'Length of the image in bytes. [location]';
 COMMENT ON COLUMN eval_images.sha256 IS 'SHA-256 of the stored bytes, lower-case hex.';
 COMMENT ON COLUMN eval_images.phash IS '64-bit DCT perceptual hash, as in images.';

@@ -23,8 +23,8 @@ COMMENT ON COLUMN images.image_id IS 'First 128 bits, as 32 hex digits, of SHA-2
 COMMENT ON COLUMN images.source IS 'Name of the source, see sources.';
 COMMENT ON COLUMN images.key IS 'The source''s own key: a tar member''s stem, a path below the folder, or the key column of a list.';
 COMMENT ON COLUMN images.occurrence IS 'How many earlier records of the source bear the same key, in shard order; nearly always 0.';
-COMMENT ON COLUMN images.uri IS 'File that holds the bytes, relative to the source''s root. [location]';
-COMMENT ON COLUMN images.byte_offset IS 'Where the image begins in that file, in bytes. [location]';
+COMMENT ON COLUMN images.uri IS 'File that holds the bytes, relative to the source''s root; a cell of a Parquet file as FILE#row=N&column=NAME, rows from 0. [location]';
+COMMENT ON COLUMN images.byte_offset IS 'Where the image begins in that file, in bytes; 0 for a cell. [location]';
 COMMENT ON COLUMN images.byte_length IS 'Length of the image in bytes. [location]';
 COMMENT ON COLUMN images.url IS 'Where the image was found on the web, if the source says so.';
 COMMENT ON COLUMN images.owner IS 'Who posted it, if the source says so.';

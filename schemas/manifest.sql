@@ -17,8 +17,8 @@ COMMENT ON TABLE manifest IS 'Images to train on, with the labels that were kept
 COMMENT ON COLUMN manifest.manifest_id IS 'Hash of the parameters and of the logical digests of all inputs.';
 COMMENT ON COLUMN manifest.image_id IS 'Image, see images.';
 COMMENT ON COLUMN manifest.source IS 'Source, see sources.';
-COMMENT ON COLUMN manifest.uri IS 'File that holds the bytes, relative to the source''s root. [location]';
-COMMENT ON COLUMN manifest.byte_offset IS 'Where the image begins in that file, in bytes. [location]';
+COMMENT ON COLUMN manifest.uri IS 'File that holds the bytes, relative to the source''s root; a cell of a Parquet file as FILE#row=N&column=NAME, rows from 0. [location]';
+COMMENT ON COLUMN manifest.byte_offset IS 'Where the image begins in that file, in bytes; 0 for a cell. [location]';
 COMMENT ON COLUMN manifest.byte_length IS 'Length of the image in bytes. [location]';
 COMMENT ON COLUMN manifest.class_ids IS 'Dense numbers of the kept labels, ascending; see manifest_classes.';
 COMMENT ON COLUMN manifest.class_keys IS 'Classes of class_ids, in the same order.';

@@ -138,7 +138,12 @@ def sql(
     form: Annotated[str, typer.Option("--format", help="table, csv, json (one object per line) or parquet.")] = "table",
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Ask the tables; they can be read, not changed."""
+    """Ask the tables; they can be read, not changed.
+
+    Of the hierarchy, with a wnid or class_key: FROM descendants('n02084071'), FROM ancestors('n02084071'),
+    FROM lca('n02084071', 'n02121620'), SELECT path('n02084071'). Of an image: FROM unknown_classes('IMAGE_ID').
+    How labels are spread over classes: FROM long_tail.
+    """
     from curate.cli.query import run_sql
 
     run_sql(find_workspace(workspace or context.obj), query, form)

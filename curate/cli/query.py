@@ -7,10 +7,13 @@ import duckdb
 from curate.api import Session, one_line, producer_commands
 from curate.cli.show import print_relation, print_table, results
 from curate.errors import MissingTableError, ParameterError
-from curate.schema import table_schema, table_schemas
+from curate.schema import macros, macros_sql, table_schema, table_schemas
 from curate.store import outdated
 
 FORMATS = ("table", "csv", "json", "parquet")
+
+# What macros ask: WordNet alone answers, before any label has been mapped.
+_HIERARCHY = {"class_links": ("hypernyms",), "class_names": ("synsets",)}
 
 
 def run_sql(session: Session, query: str, form: str) -> None:
@@ -70,11 +73,12 @@ def _tables_of(query: str) -> set[str]:
         for schema in table_schemas().values():  # views as tables too: DuckDB does not name what it finds behind them
             columns = ", ".join(f'"{column.name}" {column.sql_type}' for column in schema.columns)
             con.execute(f"CREATE TABLE {schema.name} ({columns})")
+        con.execute(macros_sql())
         try:
             named = [table_schema(name) for name in con.get_table_names(query) if name in table_schemas()]
         except duckdb.Error:
             return set()
-        return {table for schema in named for table in schema.view_reads or (schema.name,)}
+        return {t for schema in named for t in _HIERARCHY.get(schema.name, schema.view_reads or (schema.name,))}
 
 
 def show_tables(session: Session, name: str | None) -> None:
@@ -88,6 +92,8 @@ def show_tables(session: Session, name: str | None) -> None:
             for schema in table_schemas().values()
         ]  # fmt: skip
         print_table(("table", "rows", "what a row is"), listed)
+        results.print()
+        print_table(("macro", "what it gives"), list(macros().items()))
         return
     schema = table_schema(name)
     columns = [
@@ -104,7 +110,11 @@ _WHY = (
     ("labels as ingested", "SELECT field, position, raw_label FROM raw_labels WHERE image_id = $1 ORDER BY ALL"),
     ("what they were mapped to",
      "SELECT m.field, m.position, m.surface, m.class_key, c.name, m.rule, m.confidence FROM mentions AS m "
-     "LEFT JOIN classes AS c USING (class_key) WHERE image_id = $1 ORDER BY m.field, m.position, m.start"),
+     "LEFT JOIN rollups AS c USING (class_key) WHERE image_id = $1 ORDER BY m.field, m.position, m.start"),
+    ("classes that became others, or none",
+     "SELECT u.class_key, u.name, u.kept_key, c.name AS kept_name, u.rule, u.n_images FROM rollups AS u "
+     "LEFT JOIN classes AS c ON c.class_key = u.kept_key WHERE u.rule <> 'kept' AND "
+     "u.class_key IN (SELECT class_key FROM mentions WHERE image_id = $1) ORDER BY u.class_key"),
     ("how well they fit the image",
      "SELECT class_key, c.name, p_correct, s.name AS suggested, method FROM label_scores "
      "LEFT JOIN classes AS c USING (class_key) LEFT JOIN classes AS s ON s.class_key = suggested_class_key "

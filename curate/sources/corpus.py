@@ -1,7 +1,7 @@
 """A source as a whole: which format it has, how it is cut into pieces of work, and how a piece is read."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -12,14 +12,18 @@ from typing import Any
 import pyarrow as pa
 
 from curate.errors import FormatError, MissingInputError, ParameterError
+from curate.sources.buckets import Buckets, n_buckets
+from curate.sources.download_log import add_download_log
 from curate.sources.folder import class_label, list_folder, read_files
-from curate.sources.labels import LABEL_ROLES, Metadata, read_metadata
-from curate.sources.records import Label, Record, Reject, blocks, clean_text, suffix
-from curate.sources.table import SUFFIXES, column_names, need_role, path_below, read_table, rows_of
+from curate.sources.image_parquet import cut_file, find_image_columns, read_cells
+from curate.sources.layout import guess_format
+from curate.sources.lists import Entry, Row, bucket_rows, entry_rows, listed_record, long_list, reject_rows, short_list
+from curate.sources.records import Record, Reject, blocks, clean_text
 from curate.sources.webdataset import find_shards, read_shard
+from curate.sources.webvision import cut_list, find_lists, list_rejects, read_piece
 
 PIECE = pa.schema([(name, pa.string()) for name in ("kind", "root", "uri", "key", "payload")])
-"""Rows that describe a piece: a tar, files, a table of labels, or rejects that were found while listing."""
+"""Rows that describe a piece: a tar, files, row groups, lines, labels, or rejects found while listing."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,11 @@ class Source:
 
     Attributes:
         name: Its name.
-        format: webdataset, folder or table.
+        format: webdataset, folder, table, webvision or hf-parquet.
         path: What was given: a folder, a tar or a list.
         root: Folder that uris are relative to.
-        columns: 'role=column' for a list.
+        columns: 'role=column' for a list or for Parquet files with images.
+        lists: Of WebVision, the lists to read.
     """
 
     name: str
@@ -39,6 +44,7 @@ class Source:
     path: Path
     root: Path
     columns: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,11 +84,11 @@ def open_source(path: str, name: str | None, format: str, root: str | None, colu
     """Look at what a path holds.
 
     Args:
-        path: A folder, a tar, or a list (CSV, TSV, JSONL, Parquet).
+        path: A folder, a tar, a list (CSV, TSV, JSONL, Parquet), a Parquet file with images, or a list of WebVision.
         name: Name of the source; None = the last part of the path.
-        format: webdataset, folder, table, or auto: told by what lies there.
+        format: webdataset, folder, table, webvision, hf-parquet, or auto: told by what lies there.
         root: For a list, the folder that its paths are relative to; None = the one that it lies in.
-        columns: 'role=column' for a list.
+        columns: 'role=column' for a list or for Parquet files with images.
 
     Raises:
         MissingInputError: There is no such path.
@@ -91,47 +97,36 @@ def open_source(path: str, name: str | None, format: str, root: str | None, colu
     given = Path(path).expanduser().absolute()
     if not given.exists():
         raise MissingInputError(f"no such file or folder '{path}'", fix="Check the path.")
-    found = _guess(given) if format == "auto" else format
+    found = guess_format(given) if format == "auto" else format
     if found == ("table" if given.is_dir() else "folder"):
         raise FormatError(f"'{path}' cannot be read as {found}", fix="Leave out --format to have it told by content.")
+    lists: list[str] = []
     base = given if given.is_dir() else given.parent
+    if found == "webvision":
+        base, lists = find_lists(given)
     if root is not None:
         base = Path(root).expanduser().absolute()
         if found != "table":
             raise FormatError(f"a root is for a list, '{path}' is read as {found}", fix="Leave the root out.")
         if not base.is_dir():
             raise MissingInputError(f"no such folder '{root}'", fix="Check the root.")
-    return Source(clean_text(name or given.name)[0], found, given, base, tuple(columns))
+    return Source(clean_text(name or given.name)[0], found, given, base, tuple(columns), tuple(lists))
 
 
-def _guess(path: Path) -> str:
-    if path.is_dir():
-        return "webdataset" if next(path.rglob("*.tar"), None) else "folder"
-    kind = path.suffix[1:].lower()
-    if kind == "tar":
-        return "webdataset"
-    if kind in SUFFIXES:
-        return "table"
-    fix = "Unpack it first: images are read in place." if kind in ("gz", "tgz", "zip", "xz", "zst", "bz2") else ""
-    raise FormatError(
-        f"'{path.name}' is neither a folder nor one of tar, {', '.join(SUFFIXES)}",
-        fix=fix or "Convert it, or name a folder.",
-    )
+def pieces(source: Source, scratch: Path | None = None) -> list[Piece]:
+    """Cut a source into pieces: a tar each, blocks of files, row groups, lines, or buckets of a long list.
 
-
-def pieces(source: Source) -> list[Piece]:
-    """Cut a source into pieces: a tar each, or blocks of files.
+    Args:
+        source: The source.
+        scratch: Folder for the buckets of a long list; None = where the system has temporary files.
 
     Raises:
         MissingInputError: There is nothing in it that may be an image.
         FormatError: A list lacks a column.
     """
-    if source.format == "webdataset":
-        found = [_tar_piece(source, path) for path in find_shards(source.path)]
-    elif source.format == "folder":
-        found = _folder_pieces(source)
-    else:
-        found = _list_pieces(source)
+    cut = {"webdataset": _tar_pieces, "folder": _folder_pieces, "webvision": _webvision_pieces,
+           "hf-parquet": _cell_pieces}  # fmt: skip
+    found = _list_pieces(source, scratch) if source.format == "table" else cut[source.format](source)
     if not any(piece.name != "rejects" for piece in found):
         raise MissingInputError(
             f"no images in '{source.path}'", where=f"source {source.name}",
@@ -150,21 +145,78 @@ def read(rows: pa.Table) -> Iterator[Record | Reject]:
         Records with their bytes, one in memory at a time, and rejects.
     """
     for kind, group in groupby(rows.to_pylist(), key=lambda row: row["kind"]):
-        if kind == "tar":
-            for row in group:
-                yield from read_shard(Path(row["root"], row["uri"]), row["uri"])
-        elif kind == "reject":
-            for row in group:
-                yield Reject(row["key"], *json.loads(row["payload"]))
-        else:
+        if kind == "file":
             listed = list(group)
-            yield from read_files(Path(listed[0]["root"]), map(_listed_record, listed))
+            yield from read_files(Path(listed[0]["root"]), map(listed_record, listed))
+            continue
+        for row in group:
+            yield from _read_row(kind, Path(row["root"]), row)
+
+
+def _read_row(kind: str, root: Path, row: Row) -> Iterator[Record | Reject]:
+    task = json.loads(row["payload"] or "null")
+    if kind == "tar":
+        records = read_shard(root / row["uri"], row["uri"])
+        yield from add_download_log(records, root / task, task) if task else records
+    elif kind == "cells":
+        yield from read_cells(root, row["uri"], task["groups"], task["columns"])
+    elif kind == "lines":
+        yield from read_piece(root, task)
+    elif kind == "reject":
+        yield Reject(row["key"], *task)
+
+
+def _tar_pieces(source: Source) -> list[Piece]:
+    return [_tar_piece(source, path) for path in find_shards(source.path)]
 
 
 def _tar_piece(source: Source, path: Path) -> Piece:
-    uri, status = path.relative_to(source.root).as_posix(), path.stat()
-    row = {"kind": "tar", "root": str(source.root), "uri": uri, "key": "", "payload": ""}
-    return Piece(uri, [status.st_size, status.st_mtime_ns], partial(_rows, [row]))
+    """A tar, with the log of its download where one lies beside it."""
+    uri, log = path.relative_to(source.root).as_posix(), path.with_suffix(".parquet")
+    depends, payload = list(_status(path)), ""
+    if log.is_file():
+        depends += _status(log)
+        payload = json.dumps(log.relative_to(source.root).as_posix())
+    row = {"kind": "tar", "root": str(source.root), "uri": uri, "key": "", "payload": payload}
+    return Piece(uri, depends, partial(_rows, [row]))
+
+
+def _cell_pieces(source: Source) -> list[Piece]:
+    """Runs of row groups of Parquet files that hold images; files that hold none are rejects."""
+    found, rejects = [], []
+    for path in _parquet_files(source.path):
+        uri = path.relative_to(source.root).as_posix()
+        try:
+            find_image_columns(path, source.columns)
+            groups = cut_file(path)
+        except FormatError as error:
+            if source.path.is_file():
+                raise
+            rejects.append(Reject(clean_text(uri)[0], "no_images", error.what))
+            continue
+        for start, stop in groups:
+            payload = json.dumps({"groups": [start, stop], "columns": source.columns})
+            row = {"kind": "cells", "root": str(source.root), "uri": uri, "key": "", "payload": payload}
+            depends = [*_status(path), start, stop, *source.columns]
+            found.append(Piece(f"{uri}:{start:06d}", depends, partial(_rows, [row])))
+    return _reject_piece(source, rejects) + found
+
+
+def _parquet_files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    found = (p for p in path.rglob("*.parquet") if p.is_file())
+    return sorted(found, key=lambda p: p.relative_to(path).as_posix())
+
+
+def _webvision_pieces(source: Source) -> list[Piece]:
+    rejects = [reject for listed in source.lists for reject in list_rejects(source.root, listed)]
+    found = _reject_piece(source, rejects)
+    for listed in source.lists:
+        for name, depends, task in cut_list(source.root, listed):
+            row = {"kind": "lines", "root": str(source.root), "uri": "", "key": "", "payload": json.dumps(task)}
+            found.append(Piece(name, depends, partial(_rows, [row])))
+    return found
 
 
 def _folder_pieces(source: Source) -> list[Piece]:
@@ -181,118 +233,48 @@ def _folder_rows(source: Source, uris: Sequence[str]) -> pa.Table:
     found = []
     for uri in uris:
         label = class_label(uri)
-        payload = json.dumps({label.field: label.text}) if label else "{}"
+        payload = json.dumps({"rows": [{label.field: label.text}] if label else []})
         found.append({"kind": "file", "root": str(source.root), "uri": uri, "key": uri, "payload": payload})
     return _rows(found)
 
 
-def _list_pieces(source: Source) -> list[Piece]:
-    """Blocks of a list, by key: rows of one key and path are one image with several labels."""
-    table, rejects = read_table(source.path, source.columns, "path")
-    entries = []
-    for row in rows_of(table):
-        entry = _list_entry(row, str(source.root))
-        if isinstance(entry, tuple):
-            entries.append(entry)
-        else:
-            rejects.append(Reject(f"{source.path.name}:row {row['row']}", *entry))
-    entries.sort()
+def _list_pieces(source: Source, scratch: Path | None) -> list[Piece]:
+    n = n_buckets(source.path)
+    if n > 1:
+        buckets = long_list(source.path, source.columns, source.root, scratch)
+        depends = [source.path.name, *_status(source.path), *source.columns]
+        return [
+            Piece(f"{i:05d}-of-{n:05d}", [*depends, i, n], partial(_bucket_piece, source, buckets, i)) for i in range(n)
+        ]
+    blocked, rejects = short_list(source.path, source.columns, source.root)
     found = _reject_piece(source, rejects)
-    starts = [index for index, entry in enumerate(entries) if index == 0 or entry[0] != entries[index - 1][0]]
-    for name, start, stop in blocks([entries[index][0] for index in starts]):
-        block = entries[starts[start] : starts[stop] if stop < len(starts) else len(entries)]
-        depends = _digest([(*entry, *_status(source.root / entry[1])) for entry in block])
-        found.append(Piece(name, depends, partial(_list_rows, source, block)))
+    for name, entries in blocked:
+        state = _digest([_entry_state(source.root, entry) for entry in entries])
+        found.append(Piece(name, state, partial(_entry_piece, source, entries)))
     return found
 
 
-def _list_entry(row: Mapping[str, Any], root: str) -> tuple[str, str, str] | list[str]:
-    """Key, uri and the rest of a row; or rule and detail of a reject."""
-    path = row.get("path", "")
-    uri = path_below(root, path) if path else None
-    if not path:
-        return ["no_path", "the path is empty"]
-    if uri is None:
-        return ["outside_root", f"{clean_text(path)[0]!r} leads out of the folder that paths are relative to"]
-    if clean_text(uri)[1]:
-        return ["undecodable_name", f"{clean_text(path)[0]!r} is no file name"]
-    key = clean_text(row.get("key", uri))[0]
-    if not key:
-        return ["no_key", "the key is empty"]
-    rest = {name: value for name, value in row.items() if name not in ("row", "path", "key")}
-    return key, uri, json.dumps(rest, sort_keys=True)
+def _entry_state(root: Path, entry: Entry) -> tuple[Any, ...]:
+    """What a change of an entry shows in; the number of its row stands in the reject of a missing image alone."""
+    *content, row = entry
+    status = _status(root / entry[1])
+    return (*content, *status) if status[0] >= 0 else (*content, row)
 
 
-def _list_rows(source: Source, entries: Sequence[tuple[str, str, str]]) -> pa.Table:
-    found = []
-    for (key, uri), group in groupby(entries, key=lambda entry: entry[:2]):
-        payload = "[" + ",".join(entry[2] for entry in group) + "]"
-        found.append({"kind": "file", "root": str(source.root), "uri": uri, "key": key, "payload": payload})
-    return _rows(found)
+def _entry_piece(source: Source, entries: Sequence[Entry]) -> pa.Table:
+    return _rows(entry_rows(source.path, source.root, entries))
 
 
-def _listed_record(row: dict[str, str]) -> Record:
-    payload = json.loads(row["payload"])
-    record = Record(row["key"], row["uri"], 0, None, suffix(row["uri"]))
-    for entries in payload if isinstance(payload, list) else [payload]:
-        found = read_metadata(entries)
-        record.labels.extend(found.labels)
-        record.remarks.extend(found.remarks)
-        record.url, record.owner = record.url or found.url, record.owner or found.owner
-    return record
-
-
-def read_side_labels(path: Path, columns: Sequence[str]) -> tuple[list[tuple[str, Label]], list[Reject]]:
-    """Labels of a side table.
-
-    Args:
-        path: CSV, TSV, JSONL or Parquet with a key column (or a path column, for a folder) and columns of labels.
-        columns: 'role=column' for columns whose name does not tell.
-
-    Returns:
-        (key, label) sorted by key and label, whatever the order of the rows, tags of one row in their order; and
-        rejects.
-
-    Raises:
-        MissingInputError: There is no such file.
-        FormatError: It is no such table or lacks a column.
-    """
-    check_side_labels(path, columns)
-    table, rejects = read_table(path, columns)
-    rows: list[tuple[str, str, Metadata]] = []
-    for row in rows_of(table):
-        number, path_value = row.pop("row"), row.pop("path", None)
-        key = clean_text(row.pop("key", path_value or ""))[0]
-        if not key:
-            rejects.append(Reject(f"{path.name}:row {number}", "no_key", "the key is empty"))
-            continue
-        rows.append((key, json.dumps(row, sort_keys=True), read_metadata(row)))
-    rows.sort(key=lambda row: row[:2])
-    return [(key, label) for key, _, metadata in rows for label in metadata.labels], rejects
-
-
-def check_side_labels(path: Path, columns: Sequence[str]) -> None:
-    """Fail early where a side table is missing or lacks a column; reads its header only.
-
-    Raises:
-        MissingInputError: There is no such file.
-        FormatError: It is no table or lacks a column.
-    """
-    if not path.is_file():
-        raise MissingInputError(f"no such file '{path}'", fix="Check --labels.")
-    names = column_names(path)
-    need_role(names, columns, ("key", "path"), path.name)
-    need_role(names, columns, LABEL_ROLES, path.name)
+def _bucket_piece(source: Source, buckets: Buckets, number: int) -> pa.Table:
+    found = bucket_rows(buckets, number, source.path, source.root)
+    empty = {"kind": "nothing", "root": str(source.root), "uri": "", "key": "", "payload": ""}
+    return _rows(found or [empty])
 
 
 def _reject_piece(source: Source, rejects: Sequence[Reject]) -> list[Piece]:
     if not rejects:
         return []
-    rows = [
-        {"kind": "reject", "root": str(source.root), "uri": "", "key": reject.locator,
-         "payload": json.dumps([reject.rule, reject.detail])}
-        for reject in rejects
-    ]  # fmt: skip
+    rows = reject_rows(source.root, rejects)
     return [Piece("rejects", _digest([(row["key"], row["payload"]) for row in rows]), partial(_rows, rows))]
 
 
@@ -308,5 +290,5 @@ def _digest(values: Any) -> str:
     return sha256(json.dumps(values).encode()).hexdigest()[:32]
 
 
-def _rows(rows: list[dict[str, str]]) -> pa.Table:
-    return pa.Table.from_pylist(rows, schema=PIECE)
+def _rows(rows: Sequence[Row]) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), schema=PIECE)

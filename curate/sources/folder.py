@@ -114,7 +114,7 @@ def read_files(root: Path, records: Iterator[Record]) -> Iterator[Record | Rejec
     for record in records:
         path = root / record.uri
         if not path.is_file():
-            yield Reject(record.key, "missing_image", f"no file '{record.uri}'")
+            yield Reject(record.locator or record.key, "missing_image", f"{record.uri}: no such file")
             continue
         try:
             record.data = path.read_bytes()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from curate.sources.folder import WNID
 from curate.sources.records import Label, clean_text
 
 ROLES = {
@@ -30,6 +31,7 @@ LABEL_ROLES = ("hashtag", "caption", "title", "query", "class", "wnid", "mid")
 _ROLE_OF = {name: (role, rank) for role, names in ROLES.items() for rank, name in enumerate(names)}
 _TAG = re.compile(r"#?[^\s#,;|]+")
 _SEPARATOR = re.compile(r"[,;|]")
+_MID = re.compile(r"/[mg]/\w+", re.ASCII)
 
 
 @dataclass(slots=True)
@@ -41,12 +43,19 @@ class Metadata:
         url: Where the image was found.
         owner: Who posted it.
         remarks: What could not be used.
+        described: Whether it is a whole object of metadata, not a text alone.
     """
 
     labels: list[Label] = field(default_factory=list)
     url: str | None = None
     owner: str | None = None
     remarks: list[str] = field(default_factory=list)
+    described: bool = False
+
+
+def class_field(text: str) -> str:
+    """The field of a class by its form: 'wnid' (n02084071), 'mid' (/m/0bt9lr, /g/11b6) or 'class'."""
+    return "wnid" if WNID.fullmatch(text) else "mid" if _MID.fullmatch(text) else "class"
 
 
 def split_tags(text: str) -> list[str]:
@@ -94,7 +103,7 @@ def read_metadata(entries: Mapping[str, Any]) -> Metadata:
                 found.remarks.append(f"{role}: a value that is no text")
             elif text.strip():
                 scored = score if role in ("hashtag", "class", "wnid", "mid") else None
-                found.labels.append(Label(role, text, scored, language))
+                found.labels.append(Label(class_field(text) if role == "class" else role, text, scored, language))
     found.url = _text(entries.get("url"), found) or None
     found.owner = _text(entries.get("owner"), found) or None
     return found

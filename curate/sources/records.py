@@ -62,6 +62,8 @@ class Record:
         url: Where it was found.
         owner: Who posted it.
         remarks: What is odd about the record; for data None, why it could not be read.
+        locator: What a reject calls the record; empty where the key says it.
+        described: Whether it brought metadata of its own.
     """
 
     key: str
@@ -73,6 +75,8 @@ class Record:
     url: str | None = None
     owner: str | None = None
     remarks: list[str] = field(default_factory=list)
+    locator: str = ""
+    described: bool = False
 
 
 def image_id(source: str, key: str, occurrence: int) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from curate.sources.labels import Metadata, add_caption, by_role, read_metadata
+from curate.sources.labels import Metadata, add_caption, by_role, class_field, read_metadata
 from curate.sources.records import NOT_IMAGE, Label, Record, Reject, clean_text, suffix
 
 _BLOCK = 512
@@ -176,7 +176,7 @@ class _Group:
                 remarks.append("no txt member" if "json" in self.seen else "no json member")
             yield Record(
                 key, uri, self.image.offset, self.image.data, self.image_suffix, metadata.labels, metadata.url,
-                metadata.owner, remarks,
+                metadata.owner, remarks, described=metadata.described,
             )  # fmt: skip
         yield from rejects
 
@@ -193,7 +193,8 @@ def _read_texts(texts: dict[str, Member], uri: str, rejects: list[Reject]) -> Me
             if extension == "json":
                 metadata = _read_json(text)
             elif extension == "cls" and text.strip():
-                metadata.labels.append(Label("class", clean_text(text.strip())[0]))
+                label = clean_text(text.strip())[0]
+                metadata.labels.append(Label(class_field(label), label))
             elif extension != "cls":
                 add_caption(metadata.labels, clean_text(text)[0])
         except (ValueError, RecursionError) as error:
@@ -210,7 +211,9 @@ def _read_json(text: str) -> Metadata:
     entries = json.loads(text)
     if not isinstance(entries, dict):
         raise ValueError("no JSON object")
-    return read_metadata(by_role(entries))
+    found = read_metadata(by_role(entries))
+    found.described = True
+    return found
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -258,7 +261,7 @@ def _pax(block: bytes) -> tuple[str | None, int | None]:
         if not length.isdigit() or not int(length):
             break
         record = block[at + len(length) + 1 : at + int(length)]
-        name, _, value = record.rstrip(b"\n").partition(b"=")
+        name, _, value = record.removesuffix(b"\n").partition(b"=")
         fields[name.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
         at += int(length)
     return fields.get("path"), int(fields["size"]) if fields.get("size", "").isdecimal() else None

@@ -16,7 +16,7 @@ from curate.schema import table_schema
 from curate.stage import Tables, param
 from curate.stages.labels import ClassLabels, read_labels
 
-READS = ("mentions", "raw_labels", "ancestors", "images")
+READS = ("mentions", "rollups", "raw_labels", "ancestors", "images")
 OPTIONAL = ("label_scores", "classes", "audit_samples", "audits")
 
 _VERDICTS = {

@@ -159,9 +159,19 @@ def _reason(row: Mapping[str, Any], params: BuildManifest) -> tuple[str, str]:
 
 STAGE = QueryStage(
     name="build-manifest",
-    version=1,
+    version=2,
     params=BuildManifest,
-    reads=("mentions", "raw_labels", "ancestors", "images", "label_scores", "label_stats", "classes", "sources"),
+    reads=(
+        "mentions",
+        "rollups",
+        "raw_labels",
+        "ancestors",
+        "images",
+        "label_scores",
+        "label_stats",
+        "classes",
+        "sources",
+    ),
     optional=("near_duplicates", "audits", "audit_samples", "tombstones", "duplicate_clusters"),
     writes=("manifest_classes", "manifest", "exclusions"),
     run=run,

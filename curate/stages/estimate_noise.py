@@ -30,8 +30,9 @@ def run(tables: Tables, params: EstimateNoise) -> Mapping[str, Rows]:
         transitions.extend(_transitions(labels))
     # Classes whose direct labels all sit on damaged images: nothing is known about them.
     known = {row["class_key"] for row in stats}
+    direct = {key for (key,) in con.sql("SELECT DISTINCT kept_key FROM rollups").fetchall()}
     for class_key, name in sorted(names.items()):
-        if class_key not in known and _has_direct(con, class_key):
+        if class_key not in known and class_key in direct:
             stats.append({"name": name, **_nothing_known(class_key)})
     return {
         "label_stats": pa.Table.from_pylist(stats, schema=table_schema("label_stats").arrow),
@@ -83,10 +84,6 @@ def _transitions(labels: ClassLabels) -> list[dict[str, Any]]:
     ]
 
 
-def _has_direct(con: Any, class_key: str) -> bool:
-    return bool(con.execute("SELECT 1 FROM mentions WHERE class_key = ? LIMIT 1", [class_key]).fetchall())
-
-
 def _nothing_known(class_key: str) -> dict[str, Any]:
     return {
         "class_key": class_key,
@@ -104,7 +101,7 @@ STAGE = QueryStage(
     name="estimate-noise",
     version=2,
     params=EstimateNoise,
-    reads=("mentions", "raw_labels", "ancestors", "images", "label_scores", "classes"),
+    reads=("mentions", "rollups", "raw_labels", "ancestors", "images", "label_scores", "classes"),
     optional=("audits", "audit_samples"),
     writes=("label_stats", "transition_matrix"),
     run=run,

@@ -37,7 +37,9 @@ class EvalSetSpec:
 
     name: str = param(help="Name, as --against and --on take it; imagenet_val and the other usual ones are checked.")
     path: str = param(help="Folder with one folder per class, folder of tars, one tar, or a list.")
-    format: Literal["auto", "webdataset", "folder", "table"] = param("auto", help="Layout; auto tells by content.")
+    format: Literal["auto", "webdataset", "folder", "table", "webvision", "hf-parquet"] = param(
+        "auto", help="Layout; auto tells by content."
+    )
     labels: str | None = param(None, help="Table of true classes, joined by key: CSV, TSV, JSONL or Parquet.")
     columns: tuple[str, ...] = param((), help="'role=column' for columns (of the labels, else of the list).")
 
@@ -57,7 +59,8 @@ def parts(tables: Tables, params: EvalSetParams) -> Iterable[Part]:
         MissingInputError: A path does not exist, or holds no images.
         FormatError: A list or a table of labels lacks a column.
     """
-    from curate.sources.corpus import check_side_labels, pieces
+    from curate.sources.corpus import pieces
+    from curate.sources.lists import check_side_labels
 
     found = []
     for spec, source in _open(params):
@@ -89,7 +92,7 @@ def _with_set(load: Any, name: str) -> pa.Table:
 
 def make_worker(tables: Tables, params: EvalSetParams) -> Worker:
     """The function that reads a part; holds the side tables of labels."""
-    from curate.sources.corpus import read_side_labels
+    from curate.sources.lists import read_side_labels
 
     classes: dict[str, dict[str, list[Label]]] = {}
     for spec in params.sets:

@@ -21,7 +21,7 @@ from curate.stage import Tables
 ROWS_PER_SHARD = 500_000
 
 INPUTS = (
-    "mentions", "raw_labels", "ancestors", "images", "label_scores", "label_stats", "classes", "sources",
+    "mentions", "rollups", "raw_labels", "ancestors", "images", "label_scores", "label_stats", "classes", "sources",
     "near_duplicates", "audits", "audit_samples", "tombstones", "duplicate_clusters",
 )  # fmt: skip
 """Tables that a manifest is made from."""

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from curate.errors import InputError, MissingInputError
+from curate.vision.cells import read_cell
 
 MAX_PIXELS = 100_000_000
 """Default limit on width × height; a larger picture is taken for a decompression bomb."""
@@ -141,10 +142,10 @@ def decode(data: bytes, *, min_size_px: int | None = None, max_pixels: int = MAX
 
 
 def read_range(path: str | Path, offset: int, length: int) -> bytes:
-    """Read a byte range of a file.
+    """Read a byte range of a file, or of a cell of a Parquet file.
 
     Args:
-        path: The file.
+        path: The file; or a cell, as `cells.cell_uri` names it.
         offset: First byte.
         length: Number of bytes.
 
@@ -160,7 +161,10 @@ def read_range(path: str | Path, offset: int, length: int) -> bytes:
             while len(data) < length and (more := os.pread(file.fileno(), length - len(data), offset + len(data))):
                 data += more
     except OSError as error:
-        raise MissingInputError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+        cell = read_cell(str(path))
+        if cell is None:
+            raise MissingInputError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
+        data = cell[offset : offset + length]
     if len(data) < length:
         raise MissingInputError(
             f"ends at byte {offset + len(data)}, {offset + length} were expected",

@@ -1,44 +1,81 @@
-"""Which sense of a word a post means, judged by the other labels of the post."""
+"""Which sense of a word a post means, judged by its other words. Whole parts at once.
 
-import math
-from collections.abc import Collection, Sequence
+Dimensions: P words of posts, C candidates, X candidates of the words of posts.
+"""
 
-from curate.wordnet.senses import Nouns, relatedness
-from curate.wordnet.surfaces import Candidate, Reading
+from collections.abc import Callable
 
-SURE = 0.8
-"""Prior from which a word's best candidate counts as what it means, and as evidence for other words."""
+import numpy as np
+from numpy.typing import NDArray
 
-STRENGTH = 4.0
-"""Log-odds between a candidate that shares everything with a sure label of the post and one that shares nothing."""
+from curate.wordnet.arrays import Ints, expand
+from curate.wordnet.meanings import Meanings
+
+MOST = 10.0
+"""Largest log-odds that the words of a post together can give a candidate."""
+
+SETTLED = 0.98
+"""Prior from which on a post is not asked what a word means: hardly anything could change it."""
+
+Evidence = Callable[[Ints, Ints], NDArray[np.float64]]
+"""Log-odds for synsets (int64) from another form in the post (int64): 0 = tells nothing; see evidence.py."""
 
 
-def sure_nodes(readings: Collection[Reading]) -> dict[str, int]:
-    """Surface → synset, for those readings of a post that leave little doubt."""
-    return {
-        reading.surface: reading.candidates[0].nodes[0]
-        for reading in readings
-        if reading.candidates and reading.candidates[0].prior >= SURE and len(reading.candidates[0].nodes) == 1
-    }
-
-
-def posterior(candidates: Sequence[Candidate], evidence: Collection[int], nouns: Nouns) -> list[float]:
-    """Probability of each candidate given the other labels of a post.
-
-    Prior times exp(STRENGTH x relatedness to the most related other label), normalised: labels of one post tend to
-    come from one corner of the hierarchy, and how telling that is grows with the information in what they share.
+def post_evidence(posts: Ints, forms: Ints, meanings: Meanings, evidence: Evidence) -> NDArray[np.float64]:
+    """Log-odds of every candidate of every word of a post, from the other words of the post.
 
     Args:
-        candidates: Candidates of one surface.
-        evidence: Synsets of the post's other labels.
-        nouns: The hierarchy.
+        posts: Post of each word, int64 of shape (P,), ascending.
+        forms: Form of each word, distinct within a post, int64 of shape (P,), ascending within a post.
+        meanings: What forms can mean.
+        evidence: What a word says about a synset.
 
     Returns:
-        Probabilities in the order of the candidates, summing to 1; the priors where there is no evidence.
+        Log-odds in the order of the words and of their candidates, float64 of shape (X,); 0 for words of one
+        candidate and for those that are SETTLED. The order of a post's labels has no influence.
     """
-    if not evidence or len(candidates) < 2:
-        return [c.prior for c in candidates]
-    closest = [max(relatedness(node, other, nouns) for node in c.nodes for other in evidence) for c in candidates]
-    weights = [c.prior * math.exp(STRENGTH * near) for c, near in zip(candidates, closest, strict=True)]
-    total = math.fsum(weights)
-    return [weight / total for weight in weights]
+    counts = np.diff(meanings.starts)[forms]
+    first = np.cumsum(counts) - counts
+    total = np.zeros(int(counts.sum()))
+    best = np.where(counts > 0, meanings.priors[np.minimum(meanings.starts[forms], len(meanings.priors) - 1)], 1.0)
+    open_words = np.flatnonzero((counts > 1) & (best < SETTLED))
+    begins = np.searchsorted(posts, posts[open_words], side="left")
+    ends = np.searchsorted(posts, posts[open_words], side="right")
+    which, other = expand(begins, ends - begins)
+    apart = open_words[which] != other
+    word, other = open_words[which[apart]], other[apart]
+    n_forms = len(meanings.kinds)
+    pairs, inverse = np.unique(forms[word] * n_forms + forms[other], return_inverse=True)
+    told, starts = _pair_evidence(pairs // n_forms, pairs % n_forms, meanings, evidence)
+    which, place = expand(starts[inverse], counts[word])
+    offset = place - starts[inverse][which]
+    np.add.at(total, first[word][which] + offset, told[place])
+    return np.minimum(total, MOST)
+
+
+def _pair_evidence(
+    forms: Ints, others: Ints, meanings: Meanings, evidence: Evidence
+) -> tuple[NDArray[np.float64], Ints]:
+    """Log-odds of each candidate of a form from one other form, and where each pair's candidates begin.
+
+    A candidate of several synsets has the best of theirs.
+    """
+    pair, candidate = expand(meanings.starts[forms], np.diff(meanings.starts)[forms])
+    row, place = expand(meanings.sense_starts[candidate], np.diff(meanings.sense_starts)[candidate])
+    told = evidence(meanings.nodes[place], others[pair[row]])
+    best = np.full(len(candidate), -np.inf)
+    np.maximum.at(best, row, told)
+    counts = np.bincount(pair, minlength=len(forms))
+    return best, np.cumsum(counts) - counts
+
+
+def posterior(priors: NDArray[np.float64], log_odds: NDArray[np.float64], case: Ints) -> NDArray[np.float64]:
+    """Probability of each candidate given the other words of its post: prior x exp(log-odds), normalised per case.
+
+    Args:
+        priors: Prior of each candidate, float64 of shape (X,).
+        log_odds: What the post says about it, float64 of shape (X,).
+        case: Case that each candidate belongs to, int64 of shape (X,).
+    """
+    weights = priors * np.exp(log_odds)
+    return weights / np.bincount(case, weights=weights)[case]

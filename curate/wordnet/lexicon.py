@@ -18,6 +18,9 @@ from curate.wordnet.normalize import squash
 DATA = Path(__file__).parent / "data"
 """Parquet tables and word lists; see examples/build_wordnet_tables.py."""
 
+LEAST_PROBABILITY = 1e-7
+"""Words that are rarer are not known: below it most of wordfreq's words are misspelt."""
+
 
 def _read(name: str) -> pa.Table:
     return pq.read_table(DATA / f"{name}.parquet")
@@ -40,6 +43,16 @@ def synset_rows() -> pa.Table:
     )
 
 
+def sense_facts() -> pa.Table:
+    """What the sense prior knows of each synset beside its lexicographer file.
+
+    Returns:
+        wnid, collected (0 = no pictures were collected under it, 1 = it is in ImageNet-21k, 2 = with several hundred
+        pictures, 3 = it is in ImageNet-1k; int8) and is_topical (it is a term of some field, bool).
+    """
+    return _read("synsets").select(["wnid", "collected", "is_topical"])
+
+
 def lemma_rows() -> pa.Table:
     """Rows of the table `lemmas`."""
     lemmas = _read("lemmas")
@@ -50,6 +63,22 @@ def lemma_rows() -> pa.Table:
 def hypernym_rows() -> pa.Table:
     """Rows of the table `hypernyms`."""
     return _read("hypernyms")
+
+
+def gloss_rows() -> pa.Table:
+    """What the gloss of each synset speaks of, in the row order of `synset_rows`.
+
+    Returns:
+        words (places in `gloss_vocabulary`, list of int16) and parts (rows of the synsets that are parts, members or
+        substance of it, list of int32).
+    """
+    return _read("glosses")
+
+
+def gloss_vocabulary() -> list[str]:
+    """Squashed words of the glosses, commonest first; those in more than 1500 glosses are left out."""
+    words: list[str] = _read("gloss_vocabulary")["word"].to_pylist()
+    return words
 
 
 @cache
@@ -63,10 +92,34 @@ def irregular_plurals() -> dict[str, tuple[str, ...]]:
 
 
 @cache
+def other_parts_of_speech() -> dict[str, tuple[int, int]]:
+    """Squashed nouns that are also verbs or adjectives: how often each stands as either in WordNet's tagged texts."""
+    rows = _read("parts_of_speech")
+    counts = zip(rows["n_verb"].to_pylist(), rows["n_adjective"].to_pylist(), strict=True)
+    return dict(zip(rows["squashed"].to_pylist(), counts, strict=True))
+
+
+@cache
 def word_list(name: str) -> tuple[str, ...]:
     """Words of a text file of the data folder: one or more a line, '#' begins a comment."""
     lines = (DATA / f"{name}.txt").read_text(encoding="utf-8").splitlines()
     return tuple(word for line in lines for word in line.partition("#")[0].split())
+
+
+@cache
+def word_logprobs() -> dict[str, float]:
+    """English words of all kinds, squashed, with the natural logarithm of their probability in running text.
+
+    From the package wordfreq (Speer, 2022): words from 1e-7 on, names and inflected forms among them.
+    """
+    from wordfreq import get_frequency_dict
+
+    logs: dict[str, float] = {}
+    for word, probability in get_frequency_dict("en", "large").items():
+        squashed = squash(word)
+        if probability >= LEAST_PROBABILITY and squashed:
+            logs[squashed] = max(logs.get(squashed, -np.inf), float(np.log(probability)))
+    return logs
 
 
 def nltk_glosses() -> pa.Array:

@@ -3,25 +3,18 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 _NOT_SQUASHED = re.compile(r"[^a-z0-9]+")
 _RUN = re.compile(r"(.)\1{2,}")
-_TOKEN = re.compile(r"[a-z0-9]+(?:['’][a-z]+)*", re.IGNORECASE)
 
 # Detachment rules for nouns: WordNet 3.0, morphy(7WN).
-_DETACHMENTS = (
+DETACHMENTS = (
     ("s", ""), ("ses", "s"), ("ves", "f"), ("xes", "x"), ("zes", "z"), ("ches", "ch"), ("shes", "sh"), ("men", "man"),
     ("ies", "y"),
 )  # fmt: skip
-
-
-class Token(NamedTuple):
-    """A word of a text: lower-cased, without apostrophes, and where it stands (characters)."""
-
-    word: str
-    start: int
-    end: int
 
 
 def plain(text: str) -> str:
@@ -58,7 +51,7 @@ def singulars(word: str, exceptions: Mapping[str, Sequence[str]]) -> Iterator[st
         return
     if word.endswith("ss") or len(word) <= 2:
         return
-    for suffix, ending in _DETACHMENTS:
+    for suffix, ending in DETACHMENTS:
         if word.endswith(suffix) and len(word) > len(suffix):
             yield word[: -len(suffix)] + ending
 
@@ -69,17 +62,11 @@ def shortened(word: str) -> Iterator[str]:
         yield from (form for form in (_RUN.sub(r"\1\1", word), _RUN.sub(r"\1", word)) if len(form) > 2)
 
 
-def tokens(text: str) -> list[Token]:
-    """Words of a text in order, with their offsets in the text as given.
-
-    A letter that is not ASCII is read without its accent; a word in another script is left out.
-    """
-    if text.isascii():
-        return [Token(_word(m.group()), m.start(), m.end()) for m in _TOKEN.finditer(text)]
-    origins = [(c, i) for i, char in enumerate(text) for c in plain(char)]
-    flat = "".join(c for c, _ in origins)
-    return [Token(_word(m.group()), origins[m.start()][1], origins[m.end() - 1][1] + 1) for m in _TOKEN.finditer(flat)]
-
-
-def _word(text: str) -> str:
-    return text.lower().replace("'", "").replace("’", "")
+def squash_all(texts: pa.Array) -> pa.Array:
+    """`squash` of every string of an array."""
+    is_ascii = pc.string_is_ascii(texts)
+    squashed = pc.replace_substring_regex(pc.ascii_lower(texts), "[^a-z0-9]+", "")
+    if pc.all(is_ascii).as_py() is not False:
+        return squashed
+    others = pc.invert(is_ascii)
+    return pc.replace_with_mask(squashed, others, pa.array(map(squash, texts.filter(others).to_pylist()), pa.string()))

@@ -14,20 +14,19 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from curate.wordnet.hierarchy import Ints, closure, parent_links
+from curate.wordnet.lexicon import word_list
+from curate.wordnet.prior import SynsetFacts, sense_odds, sense_shares, synset_facts, word_senses
+
+PARTLY_SEEN = 0.5
+"""Visibility of what is neither a thing nor an abstraction: shapes, events, groups of things."""
 
 SEEN = dict.fromkeys(("Tops", "animal", "artifact", "body", "food", "object", "person", "plant"), 1.0) | dict.fromkeys(
-    ("attribute", "communication", "event", "group", "location", "phenomenon", "possession", "shape", "substance"), 0.5
+    ("communication", "event", "group", "location", "phenomenon", "possession", "shape", "substance"), PARTLY_SEEN
 )
 """How much more readily than an abstraction a synset of a lexicographer file is what a photograph shows, relative."""
 
 NOT_SEEN = 0.2
-"""The same for all other files: acts, cognition, feelings, states, times."""
-
-SMOOTHING = 1.0
-"""Added to tag counts: most senses never occur in WordNet's tagged texts, and may yet be meant."""
-
-NAMESAKE = {True: 0.1, False: 0.5}
-"""Weight of a proper name that is also a common noun: of a person (Hart Crane), of anything else (the Red River)."""
+"""The same for all other files: acts, attributes, cognition, feelings, states, times."""
 
 
 def group_key(wnids: Iterable[str]) -> str:
@@ -82,13 +81,13 @@ class Nouns:
         wnids: wnid of each synset, ascending.
         index: wnid → number of the synset.
         senses: Squashed word → numbers of its synsets, ascending.
-        weights: Squashed word → relative frequency of each of these senses as a picture's label, > 0.
-        seen: How readily a photograph shows each synset, in (0, 1].
+        weights: Squashed word → P(sense | the word labels a picture) of each of these, in (0, 1], summing to 1.
+        strengths: Squashed word → how readily it labels pictures in any of its senses, > 0, relative to other words.
+        seen: How readily a photograph shows each synset, in (0, 1]; 1 where people collected pictures of it.
+        is_name: Whether it is a person, place or the like with a name of its own; buildings and mountains can be seen.
         phrases: Terms of several words, the words joined by a space.
-        longest: First word of such a term → most words of one that begins with it.
         children: More specific end of each hypernym link.
         parents: More general end of each hypernym link.
-        ancestors: Each synset's ancestors and itself.
         information: Intrinsic information content of each synset in [0, 1]; 0 = entity, 1 = a leaf
             (Seco, Veale & Hayes, ECAI 2004).
     """
@@ -97,78 +96,57 @@ class Nouns:
     index: Mapping[str, int]
     senses: Mapping[str, tuple[int, ...]]
     weights: Mapping[str, tuple[float, ...]]
+    strengths: Mapping[str, float]
     seen: NDArray[np.float64]
+    is_name: NDArray[np.bool_]
     phrases: frozenset[str]
-    longest: Mapping[str, int]
     children: Ints
     parents: Ints
-    ancestors: Sequence[frozenset[int]]
     information: NDArray[np.float64]
 
 
 def read_nouns(synsets: pa.Table, lemmas: pa.Table, hypernyms: pa.Table) -> Nouns:
     """Build the lookups from the three WordNet tables (rows in any order)."""
-    synsets = synsets.select(["wnid", "lexname"]).sort_by("wnid").combine_chunks()
-    wnids, lexnames = synsets["wnid"].to_pylist(), synsets["lexname"].to_pylist()
-    seen = np.array([SEEN.get(name.removeprefix("noun."), NOT_SEEN) for name in lexnames])
+    synsets = synsets.select(["wnid", "name", "lexname"]).sort_by("wnid").combine_chunks()
+    wnids = synsets["wnid"].to_pylist()
     children, parents = parent_links(synsets["wnid"], hypernyms["wnid"], hypernyms["hypernym_wnid"])
-    namesake = np.ones(len(wnids))
-    for node in children[hypernyms["is_instance"].to_numpy()].tolist():
-        namesake[node] = NAMESAKE[lexnames[node] == "noun.person"]
     nodes, ancestors, _ = closure(children, parents, len(wnids))
     n_below = np.bincount(ancestors, minlength=len(wnids))
-    cuts, above = np.searchsorted(nodes, np.arange(len(wnids) + 1)).tolist(), ancestors.tolist()
-    senses, weights = _weigh_senses(lemmas, synsets["wnid"], seen, namesake)
-    phrases, longest = _phrases(lemmas["lemma"])
+    facts = synset_facts(synsets, hypernyms)
+    words, senses = word_senses(lemmas, synsets)
+    starts = np.searchsorted(senses.words, np.arange(len(words) + 1)).tolist()
+    odds = sense_odds(senses, facts)
+    strengths = np.bincount(senses.words, weights=odds, minlength=len(words))
+    by_word, shares = senses.nodes.tolist(), sense_shares(senses, odds).tolist()
     return Nouns(
         wnids=wnids,
         index={wnid: i for i, wnid in enumerate(wnids)},
-        senses=senses,
-        weights=weights,
-        seen=seen,
-        phrases=phrases,
-        longest=longest,
+        senses={word: tuple(by_word[a:b]) for word, (a, b) in zip(words, pairwise(starts), strict=True)},
+        weights={word: tuple(shares[a:b]) for word, (a, b) in zip(words, pairwise(starts), strict=True)},
+        strengths=dict(zip(words, strengths.tolist(), strict=True)),
+        seen=_visibility(facts, wnids, nodes, ancestors),
+        is_name=facts.is_name & ~np.isin(facts.lexnames, ("artifact", "object")),
+        phrases=_phrases(lemmas["lemma"]),
         children=children,
         parents=parents,
-        ancestors=[frozenset(above[a:b]) for a, b in pairwise(cuts)],
         information=1.0 - np.log(n_below) / np.log(max(len(wnids), 2)),
     )
 
 
-def _weigh_senses(
-    lemmas: pa.Table, wnids: pa.ChunkedArray, seen: NDArray[np.float64], namesake: NDArray[np.float64]
-) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[float, ...]]]:
-    """Senses of each word, ascending, and (tag count + SMOOTHING) x visibility of each; see `Nouns`."""
-    encoded = lemmas["squashed"].combine_chunks().dictionary_encode()
-    words, of_word = encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
-    nodes = pc.index_in(lemmas["wnid"], value_set=wnids).to_numpy().astype(np.int64)
-    # Two lemmas of a synset may squash to one word: one sense, and their counts add up.
-    pairs, which = np.unique(of_word * len(wnids) + nodes, return_inverse=True)
-    counts = np.bincount(which, weights=lemmas["tag_count"].to_numpy(), minlength=len(pairs))
-    of_word, nodes = pairs // len(wnids), pairs % len(wnids)
-    n_common = np.bincount(of_word, weights=namesake[nodes] == 1.0, minlength=len(words))
-    by_name = np.where(n_common[of_word] > 0, namesake[nodes], 1.0)
-    weights = ((counts + SMOOTHING) * seen[nodes] * by_name).tolist()
-    cuts, flat = np.searchsorted(of_word, np.arange(len(words) + 1)).tolist(), nodes.tolist()
-    return (
-        {word: tuple(flat[a:b]) for word, (a, b) in zip(words, pairwise(cuts), strict=True)},
-        {word: tuple(weights[a:b]) for word, (a, b) in zip(words, pairwise(cuts), strict=True)},
-    )
+def _visibility(facts: SynsetFacts, wnids: Sequence[str], nodes: Ints, ancestors: Ints) -> NDArray[np.float64]:
+    """Visibility by lexicographer file, 1 where pictures were collected; a colour is no thing, nor is kinship."""
+    marks = {word[1:]: word[0] for word in word_list("visibility") if word[0] in "+-"}
+    by_file = np.array([SEEN.get(name, NOT_SEEN) for name in facts.lexnames.tolist()])
+    seen = np.where((facts.collected > 0) & (facts.lexnames != "attribute"), 1.0, by_file)
+    for sign, value in (("-", NOT_SEEN), ("+", PARTLY_SEEN)):
+        is_marked = np.isin(wnids, [wnid for wnid, mark in marks.items() if mark == sign])
+        below = np.unique(nodes[is_marked[ancestors]])
+        seen[below] = value if sign == "-" else np.maximum(seen[below], value)
+    return seen
 
 
-def _phrases(lemmas: pa.ChunkedArray) -> tuple[frozenset[str], dict[str, int]]:
-    """Terms of several words, cut as `tokens` cuts a text (apostrophes join, all other signs part)."""
+def _phrases(lemmas: pa.ChunkedArray) -> frozenset[str]:
+    """Terms of several words, cut as a text is (apostrophes join, all other signs part)."""
     joined = pc.replace_substring(pc.utf8_lower(lemmas), "'", "")
     spaced = pc.utf8_trim(pc.replace_substring_regex(joined, "[^a-z0-9]+", " "), " ")
-    phrases = frozenset(spaced.filter(pc.match_substring(spaced, " ")).to_pylist())
-    longest: dict[str, int] = {}
-    for phrase in phrases:
-        first = phrase.partition(" ")[0]
-        longest[first] = max(phrase.count(" ") + 1, longest.get(first, 0))
-    return phrases, longest
-
-
-def relatedness(a: int, b: int, nouns: Nouns) -> float:
-    """Information content of what two synsets have in common, in [0, 1]; higher = closer (Resnik, IJCAI 1995)."""
-    shared = nouns.ancestors[a] & nouns.ancestors[b]
-    return max((float(nouns.information[node]) for node in shared), default=0.0)
+    return frozenset(spaced.filter(pc.match_substring(spaced, " ")).to_pylist())

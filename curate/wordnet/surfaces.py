@@ -1,233 +1,355 @@
-"""What a surface form can mean: the rules from a squashed label to candidate classes. A pure function of the form."""
+"""From a label as written to the form that it stands for: the rules, surest first. Many labels at once.
 
-import re
-from collections.abc import Mapping, Sequence
+Dimensions: N surfaces, F forms.
+"""
+
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from curate.wordnet.normalize import shortened, singulars
-from curate.wordnet.senses import Nouns, group_key
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-SenseMode = Literal["context", "group", "abstain"]
-
-ASKED_FOR = 3.0
-"""Weight of a sense that is a class of the user's label space: the corpus was gathered for those classes."""
-
-RIVAL = 0.25
-"""Weight of the senses of a singular where the form is a word of its own (glass against glasses)."""
+from curate.wordnet import segment, typos
+from curate.wordnet.arrays import Ints
+from curate.wordnet.forms import ABSTRACT, ADJECTIVE, FUNCTION_WORD, NON_VISUAL, NOUN, PROPER_NAME, WNID, Forms
+from curate.wordnet.meanings import Meanings
+from curate.wordnet.normalize import shortened
 
 MAX_LENGTH = 100
 """Longest surface, in characters, that is looked at; WordNet's longest noun has 71."""
 
-RULE_CONFIDENCE = {
-    "wnid": 1.0, "exact": 1.0, "plural": 0.98, "elongated": 0.9, "number_removed": 0.9, "frame_removed": 0.85,
+RULES = ("exact", "elongated", "number_removed", "frame_removed", "typo", "segmented")
+"""How a surface leads to a form; a plural is told by the form."""
+
+EXACT, ELONGATED, NUMBER_REMOVED, FRAME_REMOVED, TYPO, SEGMENTED = range(len(RULES))
+
+REFUSALS = (
+    "not_in_wordnet", "empty", "too_long", "number",
+    "function_word", "non_visual", "abstract", "proper_name", "adjective",
+)  # fmt: skip
+"""Why a surface leads nowhere."""
+
+NOT_IN_WORDNET, EMPTY, TOO_LONG, NUMBER = range(4)
+
+COST_PER_LETTER = 3.2
+"""A cut that costs more is chance: most strings of letters can be cut into rare short words."""
+
+UNKNOWN_WORD = 23.0
+"""Cost of a noun without a known frequency, as -log of a probability of 1e-10."""
+
+_REFUSAL_OF_KIND = {
+    kind: REFUSALS.index(name)
+    for kind, name in (
+        (FUNCTION_WORD, "function_word"), (NON_VISUAL, "non_visual"), (ABSTRACT, "abstract"),
+        (PROPER_NAME, "proper_name"), (ADJECTIVE, "adjective"),
+    )
 }  # fmt: skip
-"""How surely a form is the word that a rule makes of it. Proposals, not measurements."""
-
-_WNID = re.compile(r"n[0-9]{8}")
-_NUMBER = re.compile(r"^[0-9]+|[0-9]+$")
-
-
-class Candidate(NamedTuple):
-    """A possible meaning of a surface.
-
-    Attributes:
-        class_key: A synset, or a set of them that stays together.
-        nodes: Numbers of the synsets that the form can name and that fall under the class.
-        prior: Share among the candidates before context.
-        rule: How the form leads to it: one of RULE_CONFIDENCE, and '+rolled_up' where the class stands above the
-            synset named, '+outside' where it is none of the label space.
-        in_space: Whether it may become a label.
-    """
-
-    class_key: str
-    nodes: tuple[int, ...]
-    prior: float
-    rule: str
-    in_space: bool
-
-
-class Reading(NamedTuple):
-    """All that a surface can mean, best first; `refused` names the rule where it is nothing."""
-
-    surface: str
-    candidates: tuple[Candidate, ...]
-    refused: str
+_SHORT = frozenset(
+    [
+        "a",
+        "i",
+        "my",
+        "of",
+        "in",
+        "on",
+        "at",
+        "to",
+        "is",
+        "it",
+        "we",
+        "me",
+        "us",
+        "no",
+        "go",
+        "so",
+        "by",
+        "be",
+        "the",
+        "ox",
+    ]
+)
+_LONG_RUN = "|".join(f"{c}{c}{c}+" for c in "abcdefghijklmnopqrstuvwxyz0123456789")
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class Cutter:
+    """Words that a label may be a chain of.
+
+    Attributes:
+        words: The words by hash.
+        costs: Minus the logarithm of the probability of each.
+        forms: Form of each, -1 where it is none.
+        is_nominal: Whether it is a noun or an adjective, which may stand before a noun.
+        is_filler: Whether it names nothing wherever it stands.
+        is_before: Whether it names nothing at the beginning of a hashtag (my, insta, ilove).
+        is_after: Whether it names nothing at the end of one (gram, ofinstagram, lover).
+        framed: Words at the beginning and at the end that only together name nothing (crazy … lady).
+    """
+
+    words: segment.WordSet
+    costs: NDArray[np.float64]
+    forms: Ints
+    is_nominal: NDArray[np.bool_]
+    is_filler: NDArray[np.bool_]
+    is_before: NDArray[np.bool_]
+    is_after: NDArray[np.bool_]
+    framed: Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Reader:
     """What surfaces are read with.
 
     Attributes:
-        nouns: WordNet.
-        plurals: Irregular plurals, squashed.
-        function_words: Words that label nothing.
-        non_visual: Words that no picture shows.
-        frames: What people wrap around a noun in a hashtag, as (before, after), longest first.
-        classes: Label space: number of a synset → number of the class nearest above it. None = every synset.
-        senses: What happens to words of several senses.
+        forms: Written forms.
+        number: Text → form.
+        meanings: What they mean in the label space.
+        cutter: For labels that run words together.
+        common: Words of the language that are no nouns, or no common ones: never taken for a typing error.
+        slips: Nouns that are looked for behind typing errors.
+        slip_forms: Form of each of these.
     """
 
-    nouns: Nouns
-    plurals: Mapping[str, Sequence[str]]
-    function_words: frozenset[str]
-    non_visual: frozenset[str]
-    frames: Sequence[tuple[str, str]]
-    classes: Mapping[int, int] | None = None
-    senses: SenseMode = "context"
+    forms: Forms
+    number: Mapping[str, int]
+    meanings: Meanings
+    cutter: Cutter
+    common: Set[str]
+    slips: typos.TypoIndex
+    slip_forms: Ints
 
 
-def is_wnid(text: str) -> bool:
-    """Whether a text has the form of a noun's wnid; there need not be one."""
-    return _WNID.fullmatch(text) is not None
+class Resolved(NamedTuple):
+    """Where surfaces lead.
+
+    Attributes:
+        forms: Form of each, -1 where it leads nowhere; int64 of shape (N,).
+        rules: Number in RULES, or in REFUSALS where it leads nowhere; int64 of shape (N,).
+    """
+
+    forms: Ints
+    rules: Ints
 
 
-def parse_frames(patterns: Sequence[str]) -> list[tuple[str, str]]:
-    """Patterns such as 'my*life' as (before, after), those with most letters first."""
-    frames = {(before, after) for before, _, after in (pattern.partition("*") for pattern in patterns)}
-    return sorted(frames, key=lambda frame: (-len(frame[0] + frame[1]), frame))
-
-
-def read_surface(surface: str, vocabulary: Vocabulary) -> Reading:
-    """All that a surface form can mean.
+def resolve(surfaces: pa.StringArray, reader: Reader) -> Resolved:
+    """Find the form of every surface.
 
     Args:
-        surface: Squashed label; a mid ('/m/…') as it is.
-        vocabulary: What to read it with.
+        surfaces: Squashed labels, as `normalize.squash` makes them.
+        reader: What to read with.
     """
-    nouns = vocabulary.nouns
-    if is_wnid(surface):
-        node = nouns.index.get(surface)
-        return (
-            _refuse(surface, "unknown_wnid") if node is None else _reading(surface, {node: (1.0, "wnid")}, vocabulary)
-        )
-    for rule, refused in (
-        ("unsupported_mid", surface.startswith("/")),
-        ("too_long", len(surface) > MAX_LENGTH),
-        ("function_word", _is_function_word(surface, vocabulary)),
-        ("number", surface.isdigit()),
-    ):
-        if refused:
-            return _refuse(surface, rule)
-    for rule, words in _forms(surface, vocabulary):
-        found = _senses(rule, words, vocabulary)
-        if not found:
-            continue
-        if not vocabulary.non_visual.isdisjoint((surface, *words)) and not _asked_for(found, vocabulary):
-            return _refuse(surface, "non_visual")
-        return _reading(surface, found, vocabulary)
-    return _refuse(surface, "non_visual" if surface in vocabulary.non_visual else "not_in_wordnet")
+    forms = np.full(len(surfaces), -1, np.int64)
+    rules = np.full(len(surfaces), NOT_IN_WORDNET, np.int64)
+    length = pc.utf8_length(surfaces).to_numpy(zero_copy_only=False)
+    is_open = np.ones(len(surfaces), bool)
+
+    def settle(rows: Ints, found: Ints, rule: int, *, skip_function_words: bool = True) -> None:
+        hit = found >= 0
+        if skip_function_words:
+            hit &= reader.meanings.kinds[np.maximum(found, 0)] != FUNCTION_WORD
+        rows, found = rows[hit], found[hit]
+        kinds = reader.meanings.kinds[found]
+        refusal = np.array([_REFUSAL_OF_KIND.get(kind, -1) for kind in range(int(kinds.max(initial=0)) + 1)])[kinds]
+        forms[rows] = np.where(refusal < 0, found, -1)
+        rules[rows] = np.where(refusal < 0, rule, refusal)
+        is_open[rows] = False
+
+    def refuse(which: NDArray[np.bool_], rule: int) -> None:
+        rules[which & is_open] = rule
+        is_open[which] = False
+
+    refuse(length == 0, EMPTY)
+    refuse(length > MAX_LENGTH, TOO_LONG)
+    refuse(pc.match_substring_regex(surfaces, "^[0-9]+$").to_numpy(zero_copy_only=False), NUMBER)
+    settle(np.arange(len(surfaces)), _known(surfaces, reader), EXACT, skip_function_words=False)
+    refuse(pc.match_substring_regex(surfaces, "[^a-z0-9]").to_numpy(zero_copy_only=False), NOT_IN_WORDNET)
+    settle(*_elongated(surfaces, np.flatnonzero(is_open), reader), ELONGATED)
+    rows = np.flatnonzero(is_open)
+    bare = pc.replace_substring_regex(surfaces.take(pa.array(rows)), "^[0-9]+|[0-9]+$", "")
+    settle(
+        rows,
+        np.where(pc.utf8_length(bare).to_numpy(zero_copy_only=False) > 2, _known(bare, reader), -1),
+        NUMBER_REMOVED,
+    )
+    still = is_open[rows]
+    rows, bare = rows[still], bare.filter(pa.array(still))
+    settle(*_elongated(bare, np.arange(len(rows)), reader, rows), NUMBER_REMOVED)
+    still = is_open[rows]
+    rows, bare = rows[still], bare.filter(pa.array(still))
+    framed, headed, cost = cut_labels(bare, reader.cutter)
+    settle(rows, framed, FRAME_REMOVED)
+    unknown = np.fromiter((text not in reader.common for text in bare.to_pylist()), bool, len(bare))
+    wanted = np.flatnonzero(is_open[rows] & unknown & (pc.utf8_length(bare).to_numpy(zero_copy_only=False) > 3))
+    slip, score = typos.correct(bare.take(pa.array(wanted)), reader.slips)
+    settle(rows[wanted], np.where((slip >= 0) & (score > -cost[wanted]), reader.slip_forms[slip], -1), TYPO)
+    settle(rows, np.where(is_open[rows], headed, -1), SEGMENTED)
+    return Resolved(forms, rules)
 
 
-def _is_function_word(word: str, vocabulary: Vocabulary) -> bool:
-    return word in vocabulary.function_words and word not in vocabulary.non_visual
+def _known(texts: pa.StringArray, reader: Reader) -> Ints:
+    number = reader.number.get
+    return np.fromiter((number(text, -1) for text in texts.to_pylist()), np.int64, len(texts))
 
 
-def _refuse(surface: str, rule: str) -> Reading:
-    return Reading(surface, (), rule)
+def _elongated(texts: pa.StringArray, which: Ints, reader: Reader, rows: Ints | None = None) -> tuple[Ints, Ints]:
+    """Rows of texts with drawn-out letters, and the form that they have with the letters drawn in."""
+    long = pc.match_substring_regex(texts.take(pa.array(which)), _LONG_RUN).to_numpy(zero_copy_only=False)
+    drawn = which[long]
+    shapes = [(list(shortened(text)) * 2)[:2] or ["", ""] for text in texts.take(pa.array(drawn)).to_pylist()]
+    found = np.full(len(drawn), -1, np.int64)
+    for i in (1, 0):  # two letters are surer than one
+        known = _known(pa.array([shape[i] for shape in shapes], pa.string()), reader)
+        found = np.where(known >= 0, known, found)
+    return drawn if rows is None else rows[drawn], found
 
 
-def _forms(surface: str, vocabulary: Vocabulary) -> list[tuple[str, tuple[str, ...]]]:
-    """Rules and the words that each makes of a surface, surest first. Later ones are only made if asked for."""
-    known = vocabulary.nouns.senses
-    forms = [("exact", (surface,)), ("plural", _bases(surface, vocabulary))]
-    if surface in known or forms[1][1] or surface in vocabulary.non_visual:
-        return forms
-    forms += [("elongated", _words(word, vocabulary)) for word in shortened(surface)]
-    bare = _NUMBER.sub("", surface)
-    if bare != surface and len(bare) > 2:
-        forms += [("number_removed", _words(word, vocabulary)) for word in (bare, *shortened(bare))]
-    forms += [("frame_removed", _words(core, vocabulary)) for core in _cores(bare, vocabulary)]
-    return forms
+def cut_labels(texts: pa.StringArray, cutter: Cutter) -> tuple[Ints, Ints, NDArray[np.float64]]:
+    """The noun of labels that run words together.
+
+    Args:
+        texts: Labels of a-z and 0-9.
+        cutter: Words that they may be made of.
+
+    Returns:
+        Form of the one word that is left when words that name nothing are taken off both ends, -1 where none or
+        several are left; a non-visual word where nothing else is there. And where several are left, all nouns or
+        adjectives, the form of the last one, which in English is what they name (red apple, apple tree), else -1. int64
+        of shape (N,) each.
+        And the cost of the cut, infinite where there is none, float64 of shape (N,).
+    """
+    chain, cost = segment.cut(texts, cutter.words, cutter.costs)
+    length = pc.utf8_length(texts).to_numpy(zero_copy_only=False)
+    n_words = np.where(cost <= COST_PER_LETTER * length, (chain >= 0).sum(1), 0)
+    word, place, rows = np.maximum(chain, 0), np.arange(chain.shape[1]), np.arange(len(chain))
+    left = _naming(word, n_words, cutter)
+    first, end = np.where(left.any(1), left.argmax(1), 0), (left * (place + 1)).max(1, initial=0)
+    head = cutter.forms[word[rows, np.maximum(end - 1, 0)]]
+    silent = cutter.forms[word[rows, np.maximum(n_words - 1, 0)]]
+    before_head = (place >= first[:, None]) & (place < end[:, None])
+    is_nominal = ~(before_head & ~cutter.is_nominal[word]).any(1)
+    alone = np.where(end - first == 1, head, np.where((end == 0) & (n_words > 0), silent, -1))
+    several = np.where((end - first > 1) & is_nominal, head, -1)
+    return alone, several, np.where(n_words > 0, cost, np.inf)
 
 
-def _bases(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
-    return tuple(
-        dict.fromkeys(
-            base for base in singulars(word, vocabulary.plurals) if base in vocabulary.nouns.senses and base != word
-        )
+def _naming(word: NDArray[np.int32], n_words: Ints, cutter: Cutter) -> NDArray[np.bool_]:
+    """Words of each cut that are left when those that name nothing are taken off both ends."""
+    place, rows, last = np.arange(word.shape[1]), np.arange(len(word)), np.maximum(n_words - 1, 0)
+    inside = place < n_words[:, None]
+    ends = np.zeros_like(inside)
+    for before, after in cutter.framed:
+        hit = (n_words > 2) & (word[:, 0] == before) & (word[rows, last] == after)
+        ends[hit, 0] = ends[hit, last[hit]] = True
+    nothing = (cutter.is_filler[word] | ends) & inside
+    from_left = np.logical_and.accumulate(nothing | cutter.is_before[word] | ~inside, axis=1)
+    right = nothing | cutter.is_after[word] | ~inside
+    from_right = np.logical_and.accumulate(right[:, ::-1], axis=1)[:, ::-1]
+    left: NDArray[np.bool_] = inside & ~from_left & ~from_right
+    # 'babylove': every word may be a frame of another; the last that names something is meant.
+    bare = ~left.any(1)
+    left[bare] = (inside & ~nothing)[bare]
+    latest = (left * (place + 1)).max(1, initial=0) - 1
+    left[bare] &= (place == latest[:, None])[bare]
+    return left
+
+
+def build_reader(
+    forms: Forms,
+    meanings: Meanings,
+    phrases: Mapping[str, str],
+    logprobs: Mapping[str, float],
+    frames: Sequence[tuple[str, str]],
+) -> Reader:
+    """Everything that `resolve` needs.
+
+    Args:
+        forms: Written forms.
+        meanings: What they mean.
+        phrases: Terms of several words, joined by spaces → the same squashed.
+        logprobs: Squashed words of the language with the natural logarithm of their probability.
+        frames: What people wrap around a noun in a hashtag, as (before, after).
+    """
+    texts = forms.texts.to_pylist()
+    kinds = meanings.kinds.tolist()
+    asked = meanings.asked_for.tolist()
+    logs_of = {**collocations(phrases, logprobs), **logprobs}
+    for text, base in zip(texts, forms.bases.tolist(), strict=True):
+        if base >= 0 and text not in logs_of and texts[base] in logs_of:
+            logs_of[text] = logs_of[texts[base]] - PLURAL
+    costs = {text: -_log(text, logs_of) for text, kind in zip(texts, kinds, strict=True) if kind != WNID}
+    number = {text: f for f, text in enumerate(texts)}
+    nouns = [
+        t for t, k in zip(texts, kinds, strict=True) if len(t) >= typos.SHORTEST and (k != FUNCTION_WORD and k != WNID)
+    ]
+    terms = set(phrases.values())
+    nouns = [t for t in nouns if asked[number[t]] or _log(t, logs_of) > COMMON_ENOUGH[t in terms]]
+    logs = np.array([max(_log(t, logs_of), -20.0) + (5.0 if asked[number[t]] else 0.0) for t in nouns])
+    return Reader(
+        forms,
+        number,
+        meanings,
+        _cutter(number, kinds, costs, logprobs, frames),
+        logprobs.keys(),
+        typos.build_index(nouns, logs),
+        np.array([number[t] for t in nouns], np.int64),
     )
 
 
-def _words(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
-    """The noun that a form is, or those that it is the plural of."""
-    if _is_function_word(word, vocabulary):
-        return ()
-    return (word,) if word in vocabulary.nouns.senses or word in vocabulary.non_visual else _bases(word, vocabulary)
+COLLOCATION = 0.75
+"""Factor on the summed log-probabilities of the words of a WordNet term."""
+
+PLURAL = 1.0
+"""Minus the logarithm of how often a word stands in the plural, where that is not known."""
+
+COMMON_ENOUGH = -14.5, -18.0
+"""Log-probability from which a word, and a term of several, is looked for behind a typing error where no label space
+asks for it."""
 
 
-def _cores(surface: str, vocabulary: Vocabulary) -> list[str]:
-    """What is left of a hashtag when one frame is taken off, then a second one; at least three letters."""
-    once = list(_unframed(surface, vocabulary))
-    return once + [core for outer in once for core in _unframed(outer, vocabulary)]
+def collocations(phrases: Mapping[str, str], logprobs: Mapping[str, float]) -> dict[str, float]:
+    """Log-probability of squashed terms of several words: their words meet more often than by chance."""
+    return {
+        squashed: COLLOCATION * sum(logprobs.get(word, -UNKNOWN_WORD) for word in phrase.split())
+        for phrase, squashed in phrases.items()
+    }
 
 
-def _unframed(surface: str, vocabulary: Vocabulary) -> list[str]:
-    return [
-        surface[len(before) : len(surface) - len(after)]
-        for before, after in vocabulary.frames
-        if len(surface) >= len(before) + len(after) + 3 and surface.startswith(before) and surface.endswith(after)
-    ]
+def _log(text: str, logprobs: Mapping[str, float]) -> float:
+    return logprobs.get(text, -UNKNOWN_WORD)
 
 
-def _senses(rule: str, words: Sequence[str], vocabulary: Vocabulary) -> dict[int, tuple[float, str]]:
-    """Senses of the words, each with its weight and rule.
-
-    A form in -s that is a word of its own may also be the plural of another (glasses, brains): both compete, except
-    in group mode, where a word is the set of its own senses.
-    """
-    found: dict[int, tuple[float, str]] = {}
-    if vocabulary.senses == "group":
-        words = words[:1]
-    forms = [(rule, word) for word in words]
-    if rule == "exact" and vocabulary.senses != "group" and words[0] in vocabulary.nouns.senses:
-        forms += [("plural", base) for base in _bases(words[0], vocabulary)]
-    for how, word in forms:
-        for node, weight in zip(
-            vocabulary.nouns.senses.get(word, ()), vocabulary.nouns.weights.get(word, ()), strict=True
-        ):
-            before, first = found.get(node, (0.0, how))
-            found[node] = (before + weight * (RIVAL if how != rule else 1.0), first)
-    return found
-
-
-def _asked_for(found: Mapping[int, object], vocabulary: Vocabulary) -> bool:
-    return vocabulary.classes is not None and any(node in vocabulary.classes for node in found)
-
-
-def _reading(surface: str, found: Mapping[int, tuple[float, str]], vocabulary: Vocabulary) -> Reading:
-    """Candidates of a surface from the weights and rules of its senses."""
-    nouns, classes = vocabulary.nouns, vocabulary.classes
-    named: dict[int, list[int]] = {}
-    for node in sorted(found):
-        named.setdefault(node if classes is None else classes.get(node, node), []).append(node)
-    inside = {c for c in named if classes is None or classes.get(c) == c}
-    if vocabulary.senses == "group" and inside:
-        if len(inside) > 1:
-            # All senses, those outside a label space too: the key then follows from the word alone.
-            key = group_key(nouns.wnids[node] for node in found)
-            return Reading(surface, (Candidate(key, tuple(found), 1.0, found[min(found)][1], True),), "")
-        named = {c: named[c] for c in inside}
-    weights = {c: sum(_weight(node, found, vocabulary) for node in nodes) for c, nodes in named.items()}
-    total = sum(weights.values())
-    candidates = [
-        Candidate(
-            nouns.wnids[c], tuple(nodes), round(weights[c] / total, 6), _rule(c, nodes, found, c in inside), c in inside
-        )
-        for c, nodes in named.items()
-    ]
-    return Reading(surface, tuple(sorted(candidates, key=lambda c: (-c.prior, c.class_key))), "")
-
-
-def _weight(node: int, found: Mapping[int, tuple[float, str]], vocabulary: Vocabulary) -> float:
-    """A class of the label space counts as visible, whatever its lexicographer file, and as asked for."""
-    weight = found[node][0]
-    if vocabulary.classes is None or vocabulary.classes.get(node) != node:
-        return weight
-    return ASKED_FOR * weight / float(vocabulary.nouns.seen[node])
-
-
-def _rule(c: int, nodes: Sequence[int], found: Mapping[int, tuple[float, str]], inside: bool) -> str:
-    rule = found[max(nodes, key=lambda node: found[node][0])][1]
-    return rule + ("" if inside and c in nodes else "+rolled_up" if inside else "+outside")
+def _cutter(
+    number: Mapping[str, int],
+    kinds: Sequence[int],
+    costs: dict[str, float],
+    logprobs: Mapping[str, float],
+    frames: Sequence[tuple[str, str]],
+) -> Cutter:
+    before = {b for b, a in frames if not a}
+    after = {a for b, a in frames if not b}
+    pairs = [(b, a) for b, a in frames if a and b]
+    parts = before | after | {part for pair in pairs for part in pair}
+    digits = list("0123456789")
+    costs = (
+        {word: -log for word, log in logprobs.items()}
+        | costs
+        | {part: min(costs.get(part, 15.0), 12.0) for part in parts}
+        | dict.fromkeys(digits, 4.0)
+    )
+    words = [word for word in costs if len(word) > 2 or word in _SHORT or word in parts or word in digits]
+    index = {word: i for i, word in enumerate(words)}
+    forms = np.array([number.get(word, -1) for word in words], np.int64)
+    kind = np.array([kinds[f] if f >= 0 else -1 for f in forms.tolist()])
+    return Cutter(
+        words=segment.word_set(words),
+        costs=np.array([max(costs[word], 0.1) for word in words]),
+        forms=forms,
+        is_nominal=np.isin(kind, (NOUN, ADJECTIVE, ABSTRACT, PROPER_NAME)),
+        is_filler=np.isin(kind, (FUNCTION_WORD, NON_VISUAL)) | np.isin(words, [*digits, *_SHORT - {"ox"}]),
+        is_before=np.isin(words, sorted(before)),
+        is_after=np.isin(words, sorted(after)),
+        framed=[(index[b], index[a]) for b, a in pairs],
+    )

@@ -15,7 +15,7 @@ from curate.schema import table_schema
 from tests.tables import MemoryTables
 
 MANIFEST, TABLES = "m1", (
-    "images", "raw_labels", "mentions", "rejects", "class_members", "ancestors", "near_duplicates",
+    "images", "raw_labels", "mentions", "rejects", "class_members", "ancestors", "rollups", "near_duplicates",
     "duplicate_clusters", "label_stats", "manifest", "manifest_classes", "evaluations", "training_runs",
 )  # fmt: skip
 
@@ -87,6 +87,8 @@ def perfect(corpus):
 
 def tables(rows):
     unique = {}
+    named = sorted({row["class_key"] for row in rows.get("mentions", ())})
+    rows = rows | {"rollups": [{"class_key": key, "kept_key": key, "rule": "kept"} for key in named]}
     for name, given in rows.items():
         key = table_schema(name).key
         kept = {tuple(row[k] for k in key): row for row in filled(name, given)}

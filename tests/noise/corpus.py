@@ -85,8 +85,21 @@ def corpus_tables(labels, vectors=None, images=None, parents=(), **tables):
         "mentions": mentions,
         "ancestors": ancestors,
         "classes": [
-            {"class_key": key_of(k), "name": f"class {k}", "depth": 0, "n_images_direct": n[k], "n_images_total": n[k]}
+            {
+                "class_key": key_of(k),
+                "name": f"class {k}",
+                "depth": 0,
+                "n_images_direct": n[k],
+                "n_images_total": n[k],
+                "n_classes_below": 0,
+                "information": 1.0,
+            }
             for k in classes
+        ],
+        "rollups": [
+            {"class_key": key_of(k), "name": f"class {k}", "kept_key": key_of(k), "rule": "kept", "n_images": n[k]}
+            for k in classes
+            if n[k]
         ],
         "sources": [{"source": "web", "root": "/data", "format": "webdataset", "added_at": datetime(2020, 1, 1)}],
     }

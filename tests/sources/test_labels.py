@@ -58,7 +58,7 @@ _JSON = st.recursive(
 _NAMES = st.sampled_from(["tags", "hashtags", "caption", "title", "query", "label", "wnid", "url", "user", "language"])
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.dictionaries(_NAMES, _JSON, max_size=5))
 def test_any_json_gives_labels_that_can_be_stored(entries):
     found = read_metadata(by_role(json.loads(json.dumps(entries))))

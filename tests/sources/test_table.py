@@ -1,9 +1,13 @@
+import random
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from curate.errors import FormatError
+from curate.sources import table_files
 from curate.sources.table import path_below, read_table, rows_of
+from curate.sources.table_files import is_bare_list
 
 
 def read(path, *columns, needed=("key",)):
@@ -96,3 +100,49 @@ def test_what_is_no_such_table(tmp_path, name, content, message):
 )  # fmt: skip
 def test_paths_below_a_root(path, below):
     assert path_below("/data/set", path) == below
+
+
+@pytest.mark.parametrize(
+    ("fields", "bare"),
+    [
+        (["a.jpg", "cat"], True), (["a.jpg", "cat", "0.5"], True), (["a.jpg", "cat", "-1e-3"], True),
+        (["d/1", "/m/01yrx", "1"], True), (["d/1", "n02123045"], True), (["a.jpg", "cat", "x"], False),
+        (["path", "label"], False), (["a.jpg", "Label"], False), (["x", "y"], False), (["a.jpg"], False), ([], False),
+        (["a.jpg", "cat", "1", "2"], False),
+    ],
+)  # fmt: skip
+def test_lists_without_a_header(fields, bare):
+    assert is_bare_list(fields) == bare
+
+
+def test_rows_of_a_list_without_a_header(tmp_path):
+    (tmp_path / "a.tsv").write_text("a.jpg\tn02123045\t0.5\nb.jpg\t/m/01yrx\nc.jpg\tcat\t1\n")
+    assert read(tmp_path / "a.tsv", needed=("path",)) == (
+        [
+            {"row": 1, "class": "n02123045", "score": "0.5", "path": "a.jpg"},
+            {"row": 3, "class": "cat", "score": "1", "path": "c.jpg"},
+        ],
+        [("a.tsv:row 2", "broken_row")],
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_row_numbers_do_not_depend_on_blocks(tmp_path, monkeypatch, seed):
+    rng = random.Random(seed)
+    lines = rng.choices(["k,v", '"two\nlines",v', "k,v,w", "k"], k=40)
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["key,label", *lines, ""]))
+    monkeypatch.setattr(table_files, "_CSV_BLOCK_BYTES", rng.randint(32, 200))
+    rows, rejects = read(path)
+    good = [number for number, line in enumerate(lines, 1) if line.endswith(",v")]
+    assert [row["row"] for row in rows] == good
+    bad = [number for number in range(1, len(lines) + 1) if number not in good]
+    assert rejects == [(f"a.csv:row {number}", "broken_row") for number in bad]
+
+
+def test_a_column_that_is_a_list_far_down(tmp_path, monkeypatch):
+    monkeypatch.setattr(table_files, "_JSON_BATCH_ROWS", 2)
+    (tmp_path / "a.jsonl").write_text('{"key": "a", "tags": "x"}\n' * 5 + '{"key": "b", "tags": ["y"], "label": 1}\n')
+    rows, _ = read(tmp_path / "a.jsonl")
+    assert rows[0] == {"row": 1, "hashtag": ["x"], "key": "a"}
+    assert rows[5] == {"row": 6, "hashtag": ["y"], "class": "1", "key": "b"}

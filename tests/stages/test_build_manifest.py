@@ -87,6 +87,32 @@ def test_reasons(corpus, tmp_path):
     assert {r["rule"] for (_, key), r in reasons.items() if key == "c01"} == {"below_threshold"}
 
 
+def test_labels_of_classes_that_were_left_out_are_excluded_by_their_rule(corpus, tmp_path):
+    tables, labels = corpus
+    became = {0: 0, 1: 0, 2: None, 3: 3}
+    keys = {k: "" if other is None else f"c{other:02d}" for k, other in became.items()}
+    rules = {0: "kept", 1: "few_images", 2: "max_classes", 3: "kept"}
+    tables["rollups"] = arrow(
+        "rollups",
+        [{"class_key": f"c{k:02d}", "name": f"class {k}", "kept_key": keys[k], "rule": rules[k], "n_images": 40}
+         for k in became],
+    )  # fmt: skip
+    direct = sorted({(i, became[k]) for i, k in labels if became[k] is not None and i != 8})
+    tables["label_scores"] = scores(direct, [0.9] * len(direct))
+    found = build(tables, tmp_path)
+    kept, out = pairs_of(found), {(r["image_id"], r["class_key"]): r for r in found["exclusions"].to_pylist()}
+    whole = {image for image, key in out if not key}
+    for i, k in labels:
+        pair = (image_id(i), keys[k] or f"c{k:02d}")
+        assert (pair in kept) + (pair in out) + (pair[0] in whole) == 1
+        if k == 2 and pair[0] not in whole:
+            row = out[pair]
+            assert (row["stage"], row["rule"]) == ("build-hierarchy", "max_classes")
+            assert row["detail"] == "class 2 with 40 images is not among the largest classes"
+    assert {image for image, _ in kept} | {image for image, _ in out} == {image_id(i) for i in range(N + 5)}
+    assert {r["class_key"] for r in found["manifest_classes"].to_pylist()} == {"c00", "c03"}
+
+
 def test_kept_classes_reach_the_precision_and_are_numbered(corpus, tmp_path):
     found = build(corpus[0], tmp_path)
     classes = {row["class_key"]: row for row in found["manifest_classes"].to_pylist()}
@@ -197,7 +223,7 @@ def test_export(corpus, tmp_path, monkeypatch):
     provenance = json.loads(first["provenance.json"])
     assert provenance["statement"] == "model-based, no guarantee"
     assert provenance["sources"] == {"web": "/data"}
-    assert provenance["parameters"] == asdict(params) and len(provenance["inputs"]) == 13
+    assert provenance["parameters"] == asdict(params) and len(provenance["inputs"]) == 14
     assert provenance["digests"]["manifest"] == digest_rows(found["manifest"], "manifest")[0]
     assert files(export_manifest(every, name, out, parameters=asdict(params))) == first
     assert [path.name for path in out.parent.iterdir()] == ["m"]

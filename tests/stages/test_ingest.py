@@ -303,7 +303,7 @@ def test_mistakes_have_clear_errors(tmp_path):
     with pytest.raises(MissingInputError, match="no images in"):
         ingest(tmp_path / "w", str(tmp_path / "empty"))
     write_tar(tmp_path / "posts" / "a.tar", [("1.json", b"{}")])
-    with pytest.raises(MissingInputError, match=r"first reject: missing_image: a\.tar/1"):
+    with pytest.raises(MissingInputError, match=r"first reject: missing_image: only json \(a\.tar/1\)"):
         ingest(tmp_path / "w", str(tmp_path / "posts"))
     write_tar(tmp_path / "posts" / "a.tar", [("1.jpg", jpeg(1))])
     table = tmp_path / "labels.csv"

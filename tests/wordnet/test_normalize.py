@@ -1,9 +1,10 @@
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.wordnet.lexicon import irregular_plurals
-from curate.wordnet.normalize import has_other_script, shortened, singulars, squash, tokens
+from curate.wordnet.normalize import has_other_script, shortened, singulars, squash, squash_all
 
 
 @settings(deadline=None)
@@ -36,6 +37,12 @@ def test_squash(written, squashed):
     assert squash(written) == squashed
 
 
+@settings(deadline=None)
+@given(st.lists(st.text() | st.text("aZ9#- \n"), max_size=8))
+def test_a_column_is_squashed_as_its_strings_are(texts):
+    assert squash_all(pa.array(texts, pa.string())).to_pylist() == [squash(text) for text in texts]
+
+
 @pytest.mark.parametrize(
     ("plural", "singular"),
     [
@@ -64,23 +71,6 @@ def test_drawn_out_letters():
     assert list(shortened("chairrrr")) == ["chairr", "chair"]
     assert list(shortened("beeee")) == ["bee"]
     assert list(shortened("grass")) == []
-
-
-@settings(deadline=None)
-@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=60))
-def test_tokens_keep_their_place(text):
-    found = tokens(text)
-    assert all(0 <= t.start < t.end <= len(text) for t in found)
-    assert [t.start for t in found] == sorted(t.start for t in found)
-    # Only characters that decompose can move a token off its text.
-    if text.isascii():
-        assert all(text[t.start : t.end].lower().replace("'", "") == t.word for t in found)
-
-
-def test_tokens_of_a_caption():
-    assert [(t.word, t.start) for t in tokens("My café’s in-line skate 🛼 isn't new")] == [
-        ("my", 0), ("cafes", 3), ("in", 10), ("line", 13), ("skate", 18), ("isnt", 26), ("new", 32),
-    ]  # fmt: skip
 
 
 def test_other_script():

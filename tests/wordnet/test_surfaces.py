@@ -1,126 +1,137 @@
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curate.wordnet.senses import group_key
-from curate.wordnet.surfaces import parse_frames, read_surface
+from curate.wordnet.forms import NOUN, WNID
+from curate.wordnet.normalize import squash
+from curate.wordnet.surfaces import REFUSALS, RULES, resolve
 
-CRANE_BIRD, CRANE_MACHINE = "n02012849", "n03126707"
-DOG, POODLE, CANINE, WATCH, STREET_SIGN = "n02084071", "n02113335", "n02083346", "n04555897", "n06794110"
+PLATYPUS, UKULELE = "n01873310", "n04506289"
 
 
 @pytest.fixture(scope="module")
-def read(make_mapper):
-    return make_mapper().read
+def reader(mapper):
+    return mapper.labels.reader
+
+
+@pytest.fixture(scope="module")
+def read(reader):
+    """Surfaces to (form, rule) of each; no form where the rule refuses it."""
+
+    def read(surfaces):
+        found = resolve(pa.array(surfaces, pa.string()), reader)
+        assert len(found.forms) == len(found.rules) == len(surfaces)
+        return [
+            (reader.forms.texts[form].as_py(), RULES[rule]) if form >= 0 else (None, REFUSALS[rule])
+            for form, rule in zip(found.forms.tolist(), found.rules.tolist(), strict=True)
+        ]
+
+    return read
 
 
 @pytest.mark.parametrize(
-    ("surface", "rule", "class_key"),
+    ("surface", "form", "rule"),
     [
-        ("platypus", "exact", "n01873310"),
-        ("ornithorhynchusanatinus", "exact", "n01873310"),
-        ("ukuleles", "plural", "n04506289"),
-        ("platypusss", "elongated", "n01873310"),
-        ("platypusssss", "elongated", "n01873310"),
-        ("platypus2016", "number_removed", "n01873310"),
-        ("myplatypus", "frame_removed", "n01873310"),
-        ("platypusesofinstagram", "frame_removed", "n01873310"),
-        ("mylittleukulele", "frame_removed", "n04506289"),
-        ("n01873310", "wnid", "n01873310"),
+        ("platypus", "platypus", "exact"),
+        ("ornithorhynchusanatinus", "ornithorhynchusanatinus", "exact"),
+        ("ukuleles", "ukuleles", "exact"),  # that it is a plural, the form tells
+        ("n01873310", "n01873310", "exact"),
+        ("platypusss", "platypus", "elongated"),
+        ("platypusssss", "platypus", "elongated"),
+        ("chairrrrs", "chairs", "elongated"),
+        ("platypus2016", "platypus", "number_removed"),
+        ("365platypus", "platypus", "number_removed"),
+        ("platypusss2016", "platypus", "number_removed"),
+        ("myplatypus", "platypus", "frame_removed"),
+        ("ilovemyplatypus2", "platypus", "frame_removed"),
+        ("platypusesofinstagram", "platypuses", "frame_removed"),
+        ("mylittleukulele", "ukulele", "frame_removed"),
+        ("crazycatlady", "cat", "frame_removed"),
+        ("ukelele", "ukulele", "typo"),
+        ("umbrela", "umbrella", "typo"),
+        ("girafe", "giraffe", "typo"),
+        ("redumbrella", "umbrella", "segmented"),
+        ("redchair", "chair", "segmented"),
     ],
 )
-def test_forms_of_a_word(read, surface, rule, class_key):
-    reading = read(surface)
-    assert [(c.class_key, c.rule, c.prior) for c in reading.candidates] == [(class_key, rule, 1.0)]
+def test_rules(read, surface, form, rule):
+    assert read([surface]) == [(form, rule)]
 
 
 @pytest.mark.parametrize(
     ("surface", "rule"),
     [
+        ("", "empty"),
+        ("2016", "number"),
+        ("007", "number"),
         ("a", "function_word"),
         ("it", "function_word"),
         ("he", "function_word"),
-        ("2016", "number"),
         ("love", "non_visual"),
+        ("loveit", "non_visual"),
         ("loveeee", "non_visual"),
         ("friends", "non_visual"),
         ("photooftheday", "non_visual"),
+        ("democracy", "abstract"),
+        ("democracies", "abstract"),
+        ("paris", "proper_name"),
+        ("yellow", "adjective"),
         ("xqzzy", "not_in_wordnet"),
-        ("n99999999", "unknown_wnid"),
-        ("/m/0bt9lr", "unsupported_mid"),
-        ("x" * 5000, "too_long"),
+        ("qwertzuiopasdf", "not_in_wordnet"),
+        ("n99999999", "not_in_wordnet"),
+        ("x" * 100, "not_in_wordnet"),
+        ("x" * 101, "too_long"),
+        ("1" * 101, "too_long"),
+        ("platypus" * 700, "too_long"),
     ],
 )
 def test_what_is_refused_says_why(read, surface, rule):
-    assert read(surface) == (surface, (), rule)
+    assert read([surface]) == [(None, rule)]
 
 
-def test_all_senses_of_a_word_compete(read):
-    crane = read("crane")
-    assert len(crane.candidates) == 5
-    assert {CRANE_BIRD, CRANE_MACHINE} == {c.class_key for c in crane.candidates[:2]}
-    assert crane.candidates[0].prior < 0.8
-    assert sum(c.prior for c in crane.candidates) == pytest.approx(1, abs=1e-5)
+def test_every_form_is_read_as_itself_or_refused_for_its_kind(read, reader):
+    texts, kinds = reader.forms.texts.to_pylist()[::5], reader.meanings.kinds.tolist()[::5]
+    for text, kind, (form, rule) in zip(texts, kinds, read(texts), strict=True):
+        if kind in (NOUN, WNID) and not text.isdigit():
+            assert (form, rule) == (text, "exact")
+        else:
+            assert form is None and rule in REFUSALS[3:]
 
 
-def test_a_word_in_s_may_be_a_plural_too(read):
-    rules = {c.class_key: c.rule for c in read("glasses").candidates}
-    assert rules["n04272054"] == "exact"  # spectacles
-    assert rules["n03438257"] == "plural"  # drinking glass
+def test_common_words_are_not_taken_for_slips(read):
+    """They lie one slip away from a noun and are words themselves."""
+    words = ["about", "their", "would", "going", "really", "there", "smith", "kevin"]
+    assert not [word for word, (_, rule) in zip(words, read(words), strict=True) if rule == "typo"]
 
 
-def test_label_space_rolls_descendants_up_and_keeps_others_outside(make_mapper):
-    read = make_mapper((DOG, CANINE)).read
-    assert read("poodle").candidates[0][:4:3] == (DOG, "exact+rolled_up")  # the nearest class, not canine
-    wolf = read("wolf").candidates
-    assert (wolf[0].class_key, wolf[0].rule) == (CANINE, "exact+rolled_up")
-    assert {c.rule for c in wolf[1:]} == {"exact+outside"}
-    assert not read("platypus").candidates[0].in_space
+def test_no_surfaces(read):
+    assert read([]) == []
 
 
-def test_a_class_that_is_asked_for_weighs_more_but_does_not_win_alone(make_mapper, read):
-    asked = {c.class_key: c.prior for c in make_mapper((CRANE_BIRD,)).read("crane").candidates}
-    free = {c.class_key: c.prior for c in read("crane").candidates}
-    assert free[CRANE_BIRD] < asked[CRANE_BIRD] < 0.8
-    assert asked[CRANE_MACHINE] > 0
-
-
-def test_non_visual_words_that_are_asked_for_are_read(make_mapper, read):
-    picture = "n03931044"
-    assert read("picture").refused == "non_visual"
-    assert picture in {c.class_key for c in make_mapper((picture,)).read("picture").candidates}
-
-
-def test_group_mode_keeps_senses_together(make_mapper):
-    read = make_mapper(senses="group").read
-    fruit_and_tree = group_key(["n07739125", "n12633994"])
-    assert [(c.class_key, c.prior) for c in read("apple").candidates] == [(fruit_and_tree, 1.0)]
-    assert read("apples").candidates[0].class_key == fruit_and_tree
-    assert read("platypus").candidates[0].class_key == "n01873310"
-
-
-def test_group_mode_in_a_label_space(make_mapper, nouns):
-    one = make_mapper((CRANE_BIRD,), senses="group").read("crane")
-    assert [c.class_key for c in one.candidates] == [CRANE_BIRD]
-    two = make_mapper((CRANE_BIRD, CRANE_MACHINE), senses="group").read("crane")
-    assert [c.class_key for c in two.candidates] == [group_key(nouns.wnids[n] for n in nouns.senses["crane"])]
-
-
-def test_frames_with_most_letters_come_first():
-    assert parse_frames(["my*", "my*life", "*life"]) == [("my", "life"), ("", "life"), ("my", "")]
-
-
-@pytest.fixture(scope="module")
-def vocabulary(make_mapper):
-    return make_mapper((DOG, WATCH, STREET_SIGN)).vocabulary
+PARTS = ["my", "cat", "cats", "of", "insta", "platypus", "gram", "lovers", "red", "2", "aaa", "ofinstagram", "xq"]
+SURFACES = st.lists(
+    st.text("abcdeilmnoprstuy0123456789", max_size=24)
+    | st.lists(st.sampled_from(PARTS)).map("".join)
+    | st.text(max_size=12).map(squash)
+    | st.text("platypus", min_size=6, max_size=9),
+    max_size=12,
+)
 
 
 @settings(deadline=None)
-@given(st.text(alphabet="abcdeilmnoprstuy0123456789", max_size=24))
-def test_any_surface_is_read_or_refused(vocabulary, surface):
-    reading = read_surface(surface, vocabulary)
-    assert bool(reading.candidates) != bool(reading.refused)
-    priors = [c.prior for c in reading.candidates]
-    assert priors == sorted(priors, reverse=True)
-    assert all(0 < prior <= 1 for prior in priors)
-    assert len({c.class_key for c in reading.candidates}) == len(priors)
+@given(SURFACES, SURFACES)
+def test_any_surface_is_read_or_refused_whatever_is_beside_it(read, some, more):
+    together = read([*some, *more])
+    assert together == read(some) + read(more)
+    assert together[::-1] == read([*some, *more][::-1])
+    # What is read leads to a form that reads as itself: resolving is idempotent.
+    forms = [form for form, _ in together if form is not None]
+    assert read(forms) == [(form, "exact") for form in forms]
+
+
+def test_a_column_may_be_a_piece_of_another(reader):
+    whole = pa.array(["love", "platypusss", "xqzzy", "redumbrella", "ukelele"], pa.string())
+    part = resolve(whole.slice(1, 4), reader)
+    assert [RULES[r] for r in part.rules[[0, 2, 3]]] == ["elongated", "segmented", "typo"]
+    assert part.forms.tolist() == resolve(whole, reader).forms.tolist()[1:]

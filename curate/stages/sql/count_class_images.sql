@@ -1,9 +1,9 @@
 -- Images per class, direct and with what descendants imply. Images with the same set of direct labels are counted once
 -- as a set, since there are far fewer sets than images, and only sets are spread over ancestors.
--- Reads mentions, nodes (node, class_key) and closure (node, ancestor).
+-- Reads mentions, places (class_key, node): the class that a label becomes, and closure (node, ancestor).
 WITH labelled AS (
     SELECT list_sort(list_distinct(list(node))) AS label_set
-    FROM mentions JOIN nodes USING (class_key)
+    FROM mentions JOIN places USING (class_key)
     GROUP BY image_id
 ), label_sets AS (
     SELECT row_number() OVER () AS set_id, label_set, count(*) AS n_images

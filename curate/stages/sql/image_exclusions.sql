@@ -12,7 +12,7 @@ WITH reasons AS (
     FROM near_duplicates
     UNION ALL
     SELECT image_id, 4, 'map-labels', 'no_label', 'no text of the image was mapped to a class'
-    FROM images ANTI JOIN direct USING (image_id)
+    FROM images ANTI JOIN (FROM mentions WHERE class_key <> '') USING (image_id)
 )
 SELECT image_id, arg_min(stage, (rank, detail)) AS stage, arg_min(rule, (rank, detail)) AS rule,
        arg_min(detail, (rank, detail)) AS detail

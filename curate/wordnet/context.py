@@ -32,7 +32,8 @@ def post_evidence(posts: Ints, forms: Ints, meanings: Meanings, evidence: Eviden
 
     Returns:
         Log-odds in the order of the words and of their candidates, float64 of shape (X,); 0 for words of one
-        candidate and for those that are SETTLED. The order of a post's labels has no influence.
+        candidate, and for those that are SETTLED unless another word names a candidate of theirs. The order of a
+        post's labels has no influence.
     """
     counts = np.diff(meanings.starts)[forms]
     first = np.cumsum(counts) - counts
@@ -50,7 +51,21 @@ def post_evidence(posts: Ints, forms: Ints, meanings: Meanings, evidence: Eviden
     which, place = expand(starts[inverse], counts[word])
     offset = place - starts[inverse][which]
     np.add.at(total, first[word][which] + offset, told[place])
+    total[_named_otherwise(posts, forms, meanings)] = MOST
     return np.minimum(total, MOST)
+
+
+def _named_otherwise(posts: Ints, forms: Ints, meanings: Meanings) -> NDArray[np.bool_]:
+    """Candidates of words of several meanings that another word of the post names and that mean nothing else.
+
+    In 'the tv camera crew #camera' the hashtag is the television camera, however rarely it is elsewhere.
+    """
+    counts = np.diff(meanings.starts)[forms]
+    word, candidate = expand(meanings.starts[forms], counts)
+    keys = posts[word] * len(meanings.keys) + meanings.classes[candidate]
+    alone = counts[word] == 1
+    found: NDArray[np.bool_] = ~alone & np.isin(keys, keys[alone])
+    return found
 
 
 def _pair_evidence(

@@ -95,22 +95,13 @@ class Surfaces:
     texts: list[str] = field(default_factory=list)
     forms: Growing = field(default_factory=Growing)
     rules: Growing = field(default_factory=Growing)
-    _number: dict[int, dict[str, int]] = field(default_factory=dict)
 
     def add(self, texts: list[str], forms: Ints, rules: Ints) -> Ints:
-        """Numbers of surfaces, new ones entered; one text may have several rules, by the field that it stands in."""
-        n_before = len(self.texts)
-        numbers = np.empty(len(texts), np.int64)
-        fresh: list[int] = []
-        for i, (text, rule) in enumerate(zip(texts, rules.tolist(), strict=True)):
-            known = self._number.setdefault(rule, {})
-            number = known.setdefault(text, n_before + len(fresh))
-            if number == n_before + len(fresh):
-                fresh.append(i)
-            numbers[i] = number
-        self.texts += [texts[i] for i in fresh]
-        self.forms.append(forms[fresh])
-        self.rules.append(rules[fresh])
+        """Enter surfaces, and return their numbers; one that was entered before gets another."""
+        numbers = np.arange(len(self.texts), len(self.texts) + len(texts))
+        self.texts += texts
+        self.forms.append(forms)
+        self.rules.append(rules)
         return numbers
 
 
@@ -131,6 +122,7 @@ class LabelReader:
         self._starts, self._members, self._absent = Growing(), Growing(), Growing()
         self._surface_of_form = np.full(len(reader.forms.texts), -1, np.int64)
         self._texts = reader.forms.texts
+        self._nothing = self.surfaces.add([""] * 2, np.full(2, -1), np.array([_FIRST_REFUSAL + EMPTY, _NO_TERM]))
 
     @cached_property
     def patterns(self) -> Patterns:
@@ -183,7 +175,6 @@ class LabelReader:
         is_noun &= terms.is_nominal | ~self._is_verb[terms.forms]
         tags = self._read_hashtags(hashtags)
         without = np.setdiff1d(np.arange(len(texts)), np.concatenate([terms.rows[is_noun], tags.rows]))
-        nothing = self.surfaces.add([""] * 2, np.full(2, -1), np.array([_FIRST_REFUSAL + EMPTY, _NO_TERM]))
         blank = np.array([not texts[i].strip() for i in without.tolist()], bool)
         here = terms.take(is_noun)
         return join(
@@ -191,7 +182,7 @@ class LabelReader:
                 Occurrences(here.rows, here.starts, self._of_forms(here.forms), here.is_absent),
                 tags,
                 Occurrences(
-                    without, np.zeros_like(without), nothing[np.where(blank, 0, 1)], np.zeros(len(without), bool)
+                    without, np.zeros_like(without), self._nothing[np.where(blank, 0, 1)], np.zeros(len(without), bool)
                 ),
             ]
         )

@@ -33,7 +33,7 @@ def test_copies_of_one_shard_are_found_without_false_hits(one_shard: duckdb.Duck
 def test_hashtags_of_one_shard_name_their_class(one_shard: duckdb.DuckDBPyConnection) -> None:
     named = (
         "SELECT DISTINCT uid, class_wnid AS class_key FROM tags JOIN posts USING (uid) "
-        "WHERE field = 'hashtags' AND class_wnid IN (FROM vocabulary)"
+        "WHERE field = 'hashtags' AND class_wnid IN (FROM given_classes)"
     )
     found = (
         "SELECT DISTINCT uid, class_key FROM mentions JOIN posts USING (image_id) "

@@ -11,14 +11,16 @@ _JOINS = """
 CREATE TABLE truth AS SELECT *, row_number() OVER (PARTITION BY key ORDER BY uid) - 1 AS occurrence
     FROM read_parquet('{data}/truth/images.parquet');
 CREATE TABLE tags AS SELECT * FROM read_parquet('{data}/truth/tags.parquet');
-CREATE TABLE vocabulary AS SELECT wnid FROM read_csv('{data}/vocab.csv');
+CREATE TABLE given_classes AS SELECT wnid FROM read_csv('{data}/vocab.csv');
 CREATE TABLE extra AS SELECT key, regexp_extract(eval_file, '[^/.]+', 0) AS eval_stem, eval_file
     FROM read_csv('{data}/truth/extra_copies.csv', all_varchar = true);
 CREATE TABLE leaks AS SELECT uid, eval_file, transform FROM read_parquet('{data}/truth/leaks.parquet');
 CREATE TABLE posts AS SELECT i.image_id, t.uid, t.key, t.kind, t.true_wnid, t.damage, t.decodable
     FROM images AS i JOIN truth AS t USING (key, occurrence);
 CREATE TABLE named AS SELECT uid, class_wnid AS class_key, bool_or(is_correct) AS is_right FROM tags
-    WHERE field IN ('hashtags', 'query') AND class_wnid IN (FROM vocabulary) GROUP BY ALL;
+    WHERE field IN ('hashtags', 'query') AND class_wnid IN (FROM given_classes) GROUP BY ALL
+"""
+_PAIRS = """
 CREATE TABLE pairs AS
     SELECT s.image_id, s.class_key, s.p_correct, coalesce(n.is_right, p.true_wnid = s.class_key, false) AS is_right
     FROM label_scores AS s JOIN posts AS p USING (image_id) LEFT JOIN named AS n USING (uid, class_key)
@@ -55,11 +57,13 @@ def run(folder: Path, data: Path, shards: str = "shard-*.tar") -> Session:
     return session
 
 
-def joined(session: Session, data: Path) -> duckdb.DuckDBPyConnection:
-    """The workspace's views beside tables of truth: posts, tags, leaks, named, pairs."""
+def joined(session: Session, data: Path, *, scored: bool = True) -> duckdb.DuckDBPyConnection:
+    """The workspace's views beside tables of truth: posts, tags, leaks, named, and pairs where labels are scored."""
     con = session.connect()
     for statement in _JOINS.format(data=data / "webposts").split(";\n"):
         con.execute(statement)
+    if scored:
+        con.execute(_PAIRS)
     return con
 
 

@@ -279,3 +279,10 @@ def test_names_of_rules():
         assert {name, f"{name}+rolled_up", f"{name}+outside"} <= set(RULE_NAMES)
     for name in ("abstract", "proper_name", "adjective", "not_shown", "sense_prior", "no_term_found", "other_language"):
         assert name in RULE_NAMES
+
+
+def test_a_longer_term_of_the_text_says_which_meaning_a_hashtag_has():
+    mapper = make_mapper(("camera", "televisioncamera"))
+    alone, beside = (mentions_of(mapper, "hashtag:camera", f"caption:{text}")[0] for text in ("", "the tv camera crew"))
+    assert alone["class_key"] == "n02942699"
+    assert beside["class_key"] == "n04404997"

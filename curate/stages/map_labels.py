@@ -37,7 +37,7 @@ class MapLabelsParams:
     )
     concreteness: str | None = param(
         None,
-        help="Ratings from 1 (abstract) to 5: a table with columns Word and Conc.M, or word and rating.",
+        help="Ratings of words, 1 (abstract) to 5 (concrete): tab-separated with columns Word, Conc.M.",
         file=True,
     )
 

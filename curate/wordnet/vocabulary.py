@@ -1,8 +1,8 @@
 """The mapper with all that it knows: WordNet, a label space, word lists and word frequencies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -103,15 +103,17 @@ def build_mapper(
     frames = [(before, after) for before, _, after in (f.partition("*") for f in lexicon.word_list("hashtag_frames"))]
     reader = build_reader(forms, meanings, phrases, lexicon.word_logprobs(), frames)
     make_patterns = partial(build_patterns, forms, phrases, lexicon.word_list("absence_cues"))
-    tell = partial(_tell, forms.bases, read_evidence(nouns)) if mode == "context" else _tell_nothing
+    # Read when the first word asks: label_map needs none of it.
+    tell = partial(_tell, forms.bases, cache(partial(read_evidence, nouns))) if mode == "context" else _tell_nothing
     return Mapper(LabelReader(reader, make_patterns, is_verb), meanings, mode, min_confidence, tell)
 
 
-def _tell(bases: Ints, evidence: Evidence, nodes: Ints, forms: Ints) -> NDArray[np.float64]:
+def _tell(bases: Ints, evidence: Callable[[], Evidence], nodes: Ints, forms: Ints) -> NDArray[np.float64]:
     """What forms say for synsets, see `word_evidence`; a wnid is no word and says nothing."""
     is_word = bases[forms] >= 0
     told = np.zeros(len(nodes))
-    told[is_word] = word_evidence(nodes[is_word], bases[forms[is_word]], evidence)
+    if is_word.any():
+        told[is_word] = word_evidence(nodes[is_word], bases[forms[is_word]], evidence())
     return told
 
 

@@ -41,13 +41,14 @@ SHARES = "count(*) AS n, round(avg(is_right::INT), 3) AS right, round(avg(is_wro
 SYNONYMS = "verdicts WHERE role = 'synonym' AND noise IS DISTINCT FROM 'wrong_sense' AND odd = {odd}"
 BINS = f"SELECT count(*) AS n, avg(confidence) AS said, avg(is_right::INT) AS was FROM {SYNONYMS} AND keys IS NOT NULL"
 QUESTIONS = {
-    "by disguise": f"SELECT coalesce(form, 'all') AS form, {SHARES} FROM {SYNONYMS} GROUP BY ROLLUP (form) ORDER BY n DESC",
+    "by disguise": f"SELECT coalesce(form, 'all') AS form, {SHARES} FROM {SYNONYMS} "
+    "GROUP BY ROLLUP (form) ORDER BY n DESC",
     "compounds": f"SELECT {SHARES} FROM verdicts WHERE role = 'compound' AND odd = {{odd}}",
     "by rule": f"SELECT rules, {SHARES} FROM {SYNONYMS} GROUP BY rules ORDER BY n DESC",
     "what names no class": "SELECT role, count(*) AS n, count(keys) AS mapped FROM verdicts "
     "WHERE role IN ('nonvisual', 'garbage') GROUP BY role",
-    "wrong sense (caught = not mapped to the class)": "SELECT count(*) AS n, round(avg((NOT is_right)::INT), 3) AS caught "
-    "FROM verdicts WHERE noise = 'wrong_sense' AND odd = {odd}",
+    "wrong sense (caught = not mapped to the class)": "SELECT count(*) AS n, "
+    "round(avg((NOT is_right)::INT), 3) AS caught FROM verdicts WHERE noise = 'wrong_sense' AND odd = {odd}",
     "by confidence": f"FROM ({BINS} GROUP BY least(floor(confidence * 10), 9)) ORDER BY said",
     "expected calibration error": "SELECT round(sum(n * abs(said - was)) / sum(n), 4) AS ece "
     f"FROM ({BINS} GROUP BY least(floor(confidence * 10), 9))",

@@ -40,7 +40,7 @@ Set on hand-written pairs of words such as crane and marsh: tests/wordnet/contex
 MOST_FEATURES = 64
 """Features of a row that are kept, the largest: one row in ten has more, and those are slow."""
 
-BLOCK = 1 << 17
+BLOCK = 1 << 15
 """Pairs looked at together: bounds the memory."""
 
 

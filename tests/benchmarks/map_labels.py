@@ -43,6 +43,21 @@ def distinct_labels(n: int, seed: int = 0) -> np.ndarray:
     return np.array(labels[:n], object)
 
 
+def rows_of(ids: list[str] | pa.Array, field: str, labels: pa.Array, per_post: int = 1) -> pa.Table:
+    """Rows of raw_labels of one field."""
+    n = len(labels)
+    return pa.table(
+        {
+            "image_id": ids,
+            "field": pa.array([field]).take(pa.array(np.zeros(n, np.int64))),
+            "position": pa.array(np.tile(np.arange(per_post, dtype=np.int32), n // per_post)),
+            "raw_label": labels,
+            "score": pa.nulls(n, pa.float64()),
+            "language": pa.nulls(n, pa.string()),
+        }
+    )
+
+
 def write_posts(folder: Path, n_posts: int) -> list[Path]:
     """Parts of raw_labels, five tags a post."""
     labels = pa.array(distinct_labels(N_DISTINCT).tolist(), pa.string())
@@ -54,16 +69,9 @@ def write_posts(folder: Path, n_posts: int) -> list[Path]:
         n = min(PART_POSTS, n_posts - part * PART_POSTS)
         drawn = np.minimum(np.searchsorted(edges, rng.random(n * 5)), len(labels) - 1)
         ids = pa.array([f"{part:08x}{i:024x}" for i in range(n)])
-        rows = {
-            "image_id": ids.take(pa.array(np.arange(n * 5) // 5)),
-            "field": pa.array(["hashtag"]).take(pa.array(np.zeros(n * 5, np.int64))),
-            "position": pa.array(np.tile(np.arange(5, dtype=np.int32), n)),
-            "raw_label": labels.take(pa.array(drawn)),
-            "score": pa.nulls(n * 5, pa.float64()),
-            "language": pa.nulls(n * 5, pa.string()),
-        }
+        rows = rows_of(ids.take(pa.array(np.arange(n * 5) // 5)), "hashtag", labels.take(pa.array(drawn)), per_post=5)
         paths.append(folder / f"posts-{part:05d}.parquet")
-        pq.write_table(pa.table(rows), paths[-1], compression="zstd")
+        pq.write_table(rows, paths[-1], compression="zstd")
     return paths
 
 
@@ -81,16 +89,9 @@ def write_captions(folder: Path, n_captions: int) -> list[Path]:
         cuts = np.concatenate([[0], np.cumsum(lengths)])
         ends = rng.choice(np.array(["", ".", " ❤️", " café", " #love"], object), count, p=[0.5, 0.3, 0.06, 0.04, 0.1])
         texts = [" ".join(words[a:b]) + str(end) for a, b, end in zip(cuts[:-1], cuts[1:], ends, strict=True)]
-        rows = {
-            "image_id": pa.array([f"{part:08x}{i:024x}" for i in range(count)]),
-            "field": pa.array(["caption"] * count),
-            "position": pa.array(np.zeros(count, np.int32)),
-            "raw_label": pa.array(texts),
-            "score": pa.nulls(count, pa.float64()),
-            "language": pa.nulls(count, pa.string()),
-        }
+        ids = [f"{part:08x}{i:024x}" for i in range(count)]
         paths.append(folder / f"captions-{part:05d}.parquet")
-        pq.write_table(pa.table(rows), paths[-1], compression="zstd")
+        pq.write_table(rows_of(ids, "caption", pa.array(texts)), paths[-1], compression="zstd")
     return paths
 
 
@@ -103,6 +104,7 @@ def work(mode: str, known: str, todo: "multiprocessing.Queue[str]", report: "mul
     """One worker process: build, read the labels that are known, wait for the start, map parts until there are none."""
     mapper = make_mapper(mode)
     pa.set_cpu_count(1)
+    map_rows(rows_of(["0"], "caption", pa.array(["a crane and a heron"])), mapper)  # builds what texts and senses need
     report.put(("built", 0, 0))
     if known:
         for batch in pq.ParquetFile(known).iter_batches(100_000):
@@ -164,7 +166,8 @@ def main() -> None:
                     print(f"{args.posts:,} posts of five tags, {mode}:", *ran, flush=True)
         if args.captions:
             paths = write_captions(folder, args.captions)
-            print(f"{args.captions:,} captions:", *timed(paths, "context", args.workers), flush=True)
+            for mode in ("abstain", "context"):
+                print(f"{args.captions:,} captions, {mode}:", *timed(paths, mode, args.workers), flush=True)
     if args.labels:
         reader = make_mapper("context").labels.reader
         drawn = distinct_labels(args.labels, seed=7)[60_000:]

@@ -42,17 +42,20 @@ class Mapper:
 
     Attributes:
         labels: Reads raw labels, and remembers them.
-        meanings: What forms can mean.
         mode: What happens to words of several senses.
         min_confidence: Below it the mapper abstains, in [0, 1].
         evidence: What a word says about a synset; used in mode context.
     """
 
     labels: LabelReader
-    meanings: Meanings
     mode: SenseMode
     min_confidence: float
     evidence: Evidence
+
+    @property
+    def meanings(self) -> Meanings:
+        """What forms can mean, as the labels were read."""
+        return self.labels.reader.meanings
 
 
 class Decisions(NamedTuple):

@@ -157,9 +157,12 @@ class LabelReader:
 
     def read_surfaces(self, texts: pa.Array) -> Ints:
         """Number of each surface, as a hashtag of that text has it."""
-        resolved = resolve(texts, self.reader)
-        rules = np.where(resolved.forms < 0, _FIRST_REFUSAL, 0) + resolved.rules
-        return self.surfaces.add(texts.to_pylist(), resolved.forms, rules)
+        return self.surfaces.add(texts.to_pylist(), *self._resolve(texts))
+
+    def _resolve(self, texts: pa.Array) -> tuple[Ints, Ints]:
+        """Form of each surface, and its number in READ_RULES."""
+        forms, rules = resolve(texts, self.reader)
+        return forms, np.where(forms < 0, _FIRST_REFUSAL, 0) + rules
 
     def _remember(self, found: Occurrences, n_labels: int) -> None:
         counts = np.bincount(found.rows, minlength=n_labels)
@@ -211,9 +214,7 @@ class LabelReader:
         if foreign and name not in ("wnid", "mid"):
             rules[:] = _OTHER_LANGUAGE
         elif name != "mid":
-            resolved = resolve(surfaces, self.reader)
-            forms = resolved.forms
-            rules = np.where(forms < 0, _FIRST_REFUSAL, 0) + resolved.rules
+            forms, rules = self._resolve(surfaces)
         if name == "wnid":
             is_wnid = (forms >= 0) & (self.reader.forms.kinds[forms] == WNID)
             forms, rules = np.where(is_wnid, forms, -1), np.where(is_wnid, rules, _UNKNOWN_WNID)

@@ -105,7 +105,7 @@ def build_mapper(
     make_patterns = partial(build_patterns, forms, phrases, lexicon.word_list("absence_cues"))
     # Read when the first word asks: label_map needs none of it.
     tell = partial(_tell, forms.bases, cache(partial(read_evidence, nouns))) if mode == "context" else _tell_nothing
-    return Mapper(LabelReader(reader, make_patterns, is_verb), meanings, mode, min_confidence, tell)
+    return Mapper(LabelReader(reader, make_patterns, is_verb), mode, min_confidence, tell)
 
 
 def _tell(bases: Ints, evidence: Callable[[], Evidence], nodes: Ints, forms: Ints) -> NDArray[np.float64]:

@@ -303,7 +303,7 @@ def _check_keys(workspace: Workspace, table: str, records: Sequence[PartRecord])
 
 
 def append(workspace: Workspace, stage: str, table: str, rows: pa.Table) -> int:
-    """Add rows to a table that people write and that only grows: audits, audit_samples, tombstones.
+    """Add rows to a table that people write and that only grows: audits, audit_samples, duplicate_reviews, tombstones.
 
     Rows whose key is there already are left as they are, so that the same file may be imported twice.
 

@@ -13,6 +13,7 @@ CREATE TABLE images (
     width       INTEGER CHECK (width > 0),
     height      INTEGER CHECK (height > 0),
     phash       UBIGINT,
+    decoder     VARCHAR,
     status      VARCHAR  NOT NULL CHECK (status IN ('ok', 'damaged')),
     error       VARCHAR  CHECK ((status = 'damaged') = (error IS NOT NULL)),
     remark      VARCHAR,
@@ -33,6 +34,7 @@ COMMENT ON COLUMN images.format IS 'Format told by content, never by name: jpeg,
 COMMENT ON COLUMN images.width IS 'Width in pixels as shown, after EXIF orientation. NULL where the header cannot be read.';
 COMMENT ON COLUMN images.height IS 'Height in pixels as shown, after EXIF orientation. NULL where the header cannot be read.';
 COMMENT ON COLUMN images.phash IS '64-bit DCT perceptual hash, bits in the order of imagehash.phash, first bit highest. NULL where the image is damaged.';
+COMMENT ON COLUMN images.decoder IS 'What gave the pixels that phash was made of: libjpeg-turbo (JPEG of grey or YCbCr or RGB pixels) or pillow (everything else). NULL where nothing did.';
 COMMENT ON COLUMN images.status IS 'ok: decoded to its end. damaged: not usable as an image, see error.';
 COMMENT ON COLUMN images.error IS 'Why the image is damaged; NULL where it is ok.';
 COMMENT ON COLUMN images.remark IS 'What is odd about a record that decoded all the same (format unlike its name, EXIF rotation, CMYK, missing or broken metadata); NULL where nothing is.';

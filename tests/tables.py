@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -59,3 +60,7 @@ class MemoryTables:
         if set(table_schema("image_labels").view_reads) <= set(self._parts):
             con.execute(f"CREATE VIEW image_labels AS {table_schema('image_labels').view_sql}")
         return con
+
+    def rename_parts(self, name: str, new_name) -> None:
+        """Give the parts of a table the names that their stage would have given them."""
+        self._parts[name] = [replace(part, name=new_name(part.name)) for part in self._parts[name]]

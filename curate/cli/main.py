@@ -213,8 +213,18 @@ app.add_typer(evalset, name="evalset")
 def evalset_add(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Its name, as used by --against and --on.")],
-    path: Annotated[str, typer.Argument(help="Folder (of class folders, or flat) or tars.")],
-    form: Annotated[str, typer.Option("--format", help="auto, folder, webdataset or table.")] = "auto",
+    path: Annotated[
+        str, typer.Argument(help="A published set as it is unpacked, a folder of class folders, tars, or an export.")
+    ],
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="auto, imagenet, voc, coco, cub, places365, cifar, webvision, export, folder, webdataset, table or "
+            "hf-parquet.",
+        ),
+    ] = "auto",
+    split: Annotated[str | None, typer.Option(help="Split, where the layout has several.")] = None,
     labels: Annotated[str | None, typer.Option(metavar="FILE", help="Table of true classes, joined by key.")] = None,
     columns: Annotated[
         list[str] | None, typer.Option(metavar="ROLE=COLUMN", help="Columns (of the labels, else of the list).")
@@ -224,7 +234,9 @@ def evalset_add(
     """Add an evaluation set, or read a changed one again."""
     from curate.cli.evalsets import add
 
-    spec = {"name": name, "path": path, "format": form, "labels": labels, "columns": columns or []}
+    spec = {
+        "name": name, "path": path, "format": form, "split": split, "labels": labels, "columns": columns or [],
+    }  # fmt: skip
     add(find_workspace(workspace or context.obj, create=True), spec)
 
 
@@ -252,13 +264,16 @@ def evalset_remove(
 def evalset_export(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="Its name.")],
-    out: Annotated[str, typer.Argument(help="Parquet file to write.")],
+    out: Annotated[str, typer.Option(metavar="FILE", help="Parquet file to write.")],
+    encoder: Annotated[
+        str | None, typer.Option(help="Encoder of the descriptors, or how its name begins (default: the only one).")
+    ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Write an evaluation set's hashes, so that others can check against it without its images."""
+    """Write an evaluation set's hashes and descriptors, so that others can check against it without its images."""
     from curate.cli.evalsets import export
 
-    export(find_workspace(workspace or context.obj), name, Path(out))
+    export(find_workspace(workspace or context.obj), name, Path(out), encoder)
 
 
 audit = typer.Typer(help="Have people judge samples of labels, and use their verdicts.", no_args_is_help=True)
@@ -304,6 +319,69 @@ def audit_import(
     from curate.cli.audits import read
 
     read(find_workspace(workspace or context.obj), Path(file), auditor)
+
+
+leaks = typer.Typer(help="Copies of evaluation images: list, judge and report them.", no_args_is_help=True)
+app.add_typer(leaks, name="leaks")
+
+
+@leaks.command("list")
+def leaks_list(
+    context: typer.Context,
+    against: Annotated[str | None, typer.Option(metavar="NAME", help="Only of this eval set.")] = None,
+    eval_ids: Annotated[bool, typer.Option("--eval-ids", help="Only the leaked eval images, one a line.")] = False,
+    form: Annotated[str, typer.Option("--format", help="table, csv or json (one object per line).")] = "table",
+    workspace: WorkspaceOption = None,
+) -> None:
+    """List the corpus images that are copies of eval images."""
+    from curate.cli.leaks import show
+
+    show(find_workspace(workspace or context.obj), against, eval_ids, form)
+
+
+@leaks.command("sample")
+def leaks_sample(
+    context: typer.Context,
+    against: Annotated[str, typer.Option(metavar="NAME", help="Eval set.")],
+    out: Annotated[str, typer.Option(metavar="FILE", help="CSV file to write.")],
+    n: Annotated[int, typer.Option("--n", min=1, help="Pairs to draw.")] = 350,
+    pictures: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Also write pages that show the pairs side by side.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Draw pairs to judge, at random, from the copies and from what nearly is one."""
+    from curate.cli.leaks import sample
+
+    folder = Path(pictures) if pictures else None
+    sample(find_workspace(workspace or context.obj), against, n, Path(out), folder)
+
+
+@leaks.command("import")
+def leaks_import(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="CSV with verdicts.")],
+    reviewer: Annotated[
+        str | None, typer.Option(help="Who judged, where the file does not say (default: the file's name).")
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Read verdicts on pairs; the same file may be read twice."""
+    from curate.cli.leaks import read
+
+    read(find_workspace(workspace or context.obj), Path(file), reviewer)
+
+
+@leaks.command("report")
+def leaks_report(
+    context: typer.Context,
+    out: Annotated[str, typer.Option(metavar="DIR", help="Folder for report.html, report.json and figures.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Write the decontamination report: what leaked, how sure that is, what the search misses, with pictures."""
+    from curate.cli.leaks import report
+
+    report(find_workspace(workspace or context.obj), Path(out))
 
 
 def find_workspace(given: str | None, create: bool = False) -> Any:

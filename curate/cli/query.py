@@ -120,7 +120,7 @@ _WHY = (
      "LEFT JOIN classes AS c USING (class_key) LEFT JOIN classes AS s ON s.class_key = suggested_class_key "
      "WHERE image_id = $1 ORDER BY class_key"),
     ("copies of eval images",
-     "SELECT eval_set, eval_image_id, method, similarity, p_duplicate, transform FROM near_duplicates "
+     "SELECT eval_set, eval_image_id, method, similarity, score, p_duplicate, transform, verdict FROM near_duplicates "
      "WHERE image_id = $1 ORDER BY ALL"),
     ("copies in the corpus",
      "SELECT o.image_id, i.key, o.is_representative FROM duplicate_clusters AS m "

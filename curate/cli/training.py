@@ -64,10 +64,12 @@ def _pair(text: str, option: str) -> tuple[str, str]:
 
 def evaluate_model(session: Session, checkpoint: Path, eval_set: str) -> None:
     """Print a model's accuracies on an eval set."""
-    from curate.stages.evaluate import eval_set_images
+    from curate.stages.evaluate import eval_set_images, known_leaks
+    from curate.train.checkpoint import open_checkpoint
     from curate.train.evaluate import evaluate
 
     with session.connect() as con:
         images, root = eval_set_images(con, eval_set)
-    scores = evaluate(checkpoint, images, root)
+        leaked = known_leaks(con, eval_set, open_checkpoint(checkpoint).run.manifest_id)
+    scores = evaluate(checkpoint, images, root, leaked=leaked)
     print_table(("metric", "value", "images"), [(s.metric, s.value, s.n_images) for s in scores if not s.class_key])

@@ -5,7 +5,8 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,9 @@ from curate.stage import Part, ShardStage, Tables, Worker
 Result = dict[str, pa.Table]
 Progress = Callable[[float], None]
 """Told the share of a part that was just done."""
+
+_THREADS_S = 5.0
+"""Work that takes longer moves from threads to processes: to start one takes most of a second."""
 
 
 def run_parts(
@@ -42,21 +46,9 @@ def run_parts(
     if stage.pool == "device" or n_workers <= 1:
         yield from _in_this_thread(stage, tables, params, parts, progress)
     elif stage.pool == "thread":
-        local = threading.local()
-
-        def work(rows: pa.Table) -> Result:
-            if not hasattr(local, "worker"):
-                local.worker = stage.make_worker(tables, params)
-            return feed(local.worker, rows, stage.batch_rows, lambda share: None)
-
-        with ThreadPoolExecutor(n_workers) as threads:
-            yield from _in_pool(threads, work, parts, n_workers, progress)
+        yield from _in_threads(stage, tables, params, parts, n_workers, progress)
     else:
-        # Workers start clean: forking would copy locks that DuckDB's and Arrow's threads hold.
-        context = multiprocessing.get_context("spawn")
-        start = (stage.make_worker, tables, params, stage.batch_rows)
-        with ProcessPoolExecutor(n_workers, context, _start_process, start) as processes:
-            yield from _in_pool(processes, _work_in_process, parts, n_workers, progress)
+        yield from _in_processes(stage, tables, params, parts, n_workers, progress)
 
 
 def default_workers() -> int:
@@ -74,8 +66,40 @@ def _in_this_thread(
         yield part, feed(worker, part.load(), stage.batch_rows, progress)
 
 
+def _in_threads(
+    stage: ShardStage, tables: Tables, params: Any, parts: Sequence[Part], n_workers: int, progress: Progress
+) -> Iterator[tuple[Part, Result]]:
+    """Threads, which start at once; then processes for long work, as these do not wait for one interpreter lock."""
+    local = threading.local()
+
+    def work(rows: pa.Table) -> Result:
+        if not hasattr(local, "worker"):
+            local.worker = stage.make_worker(tables, params)
+        return feed(local.worker, rows, stage.batch_rows, lambda share: None)
+
+    waiting, end = iter(parts), time.monotonic() + _THREADS_S
+    early = iter(lambda: next(waiting, None) if time.monotonic() < end else None, None)
+    with ThreadPoolExecutor(n_workers) as threads:
+        yield from _in_pool(threads, work, early, n_workers, progress)
+        rest = list(waiting)
+        if len(rest) <= 2 * n_workers:
+            yield from _in_pool(threads, work, rest, n_workers, progress)
+            return
+    yield from _in_processes(stage, tables, params, rest, n_workers, progress)
+
+
+def _in_processes(
+    stage: ShardStage, tables: Tables, params: Any, parts: Sequence[Part], n_workers: int, progress: Progress
+) -> Iterator[tuple[Part, Result]]:
+    # Workers start clean: forking would copy locks that DuckDB's and Arrow's threads hold.
+    context = multiprocessing.get_context("spawn")
+    start = (stage.make_worker, tables, params, stage.batch_rows)
+    with ProcessPoolExecutor(n_workers, context, _start_process, start) as processes:
+        yield from _in_pool(processes, _work_in_process, parts, n_workers, progress)
+
+
 def _in_pool(
-    pool: Executor, work: Callable[[pa.Table], Result], parts: Sequence[Part], n_workers: int, progress: Progress
+    pool: Executor, work: Callable[[pa.Table], Result], parts: Iterable[Part], n_workers: int, progress: Progress
 ) -> Iterator[tuple[Part, Result]]:
     waiting = iter(parts)
     running: dict[Future[Result], Part] = {}

@@ -4,7 +4,6 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 # Names that say that a file is no image. Any other name may be one: the content decides.
@@ -117,8 +116,9 @@ def clean_text(text: str) -> tuple[str, bool]:
 
 
 def suffix(name: str) -> str:
-    """What follows the last dot of a file name, lower case; empty if nothing does."""
-    return PurePosixPath(name).suffix[1:].lower()
+    """What follows the last dot of a file name, lower case; empty if nothing does, or if the name begins with it."""
+    stem, _, found = name.rpartition("/")[2].rpartition(".")
+    return found.lower() if stem else ""
 
 
 def format_of_name(suffix: str) -> str | None:

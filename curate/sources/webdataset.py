@@ -6,8 +6,10 @@ than a JPEG decoder does, so the 512-byte headers are read here (POSIX.1-2001 us
 
 import json
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -65,10 +67,11 @@ def read_shard(path: Path, uri: str) -> Iterator[Record | Reject]:
                 if not key.rpartition("/")[2]:
                     yield Reject(f"{uri}/{_locator(member.name)}", "hidden_file", "name begins with a dot")
                     continue
-                if key != group.key or extension in group.seen or (group.image and not _is_metadata(extension)):
+                is_image = not _is_metadata(extension)
+                if key != group.key or extension in group.seen or (is_image and group.image):
                     yield from group.close(uri)
                     group = _Group(key)
-                group.add(member, extension)
+                group.add(member, extension, is_image)
         yield from group.close(uri)
     except TarError as error:
         yield from group.close(uri)
@@ -154,9 +157,9 @@ class _Group:
     texts: dict[str, Member] = field(default_factory=dict)
     seen: set[str] = field(default_factory=set)
 
-    def add(self, member: Member, extension: str) -> None:
+    def add(self, member: Member, extension: str, is_image: bool) -> None:
         self.seen.add(extension)
-        if not _is_metadata(extension):
+        if is_image:
             self.image, self.image_suffix = member, suffix(member.name)
         elif extension in _TEXTS:
             self.texts[extension] = member
@@ -189,7 +192,7 @@ def _read_texts(texts: dict[str, Member], uri: str, rejects: list[Reject]) -> Me
             continue
         member = texts[extension]
         try:
-            text = member.data.decode("utf-8-sig")
+            text = member.data.removeprefix(BOM_UTF8).decode()
             if extension == "json":
                 metadata = _read_json(text)
             elif extension == "cls" and text.strip():
@@ -223,6 +226,7 @@ def _split(name: str) -> tuple[str, str]:
     return f"{folder}{slash}{stem}", extension.lower()
 
 
+@lru_cache(maxsize=1024)
 def _is_metadata(extension: str) -> bool:
     return extension.rpartition(".")[2] in NOT_IMAGE
 

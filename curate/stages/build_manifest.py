@@ -37,6 +37,7 @@ class BuildManifest:
     evidence: Literal["model", "audited"] = param(
         "model", help="What must reach the precision: the model's estimate, or the lower bound from audits"
     )
+    leaks: Literal["drop", "keep"] = param("drop", help="What becomes of copies of eval images: left out, or kept")
     min_images: int = param(5, help="Classes with fewer kept images are excluded")
     resampling: Literal["none", "sqrt", "uniform"] = param("none", help="How strongly to repeat images of rare classes")
     resampling_t: float = param(0.001, help="Share of images below which a class counts as rare")
@@ -57,6 +58,7 @@ def check_params(params: BuildManifest) -> None:
         ("min_precision", 0 < params.min_precision <= 1, "(0, 1]"),
         ("confidence", 0.5 < params.confidence < 1, "(0.5, 1)"),
         ("evidence", params.evidence in ("model", "audited"), "model, audited"),
+        ("leaks", params.leaks in ("drop", "keep"), "drop, keep"),
         ("min_images", params.min_images >= 1, "1 and more"),
         ("resampling", params.resampling in ("none", "sqrt", "uniform"), "none, sqrt, uniform"),
         ("resampling_t", 0 < params.resampling_t <= 1, "(0, 1]"),
@@ -72,7 +74,7 @@ def run(tables: Tables, params: BuildManifest) -> Mapping[str, Rows]:
     con = tables.connect()
     manifest_id = manifest_name(tables, asdict(params))
     con.execute("CREATE TEMP TABLE direct AS SELECT image_id, class_key FROM image_labels WHERE origin = 'direct'")
-    con.execute("CREATE TEMP TABLE whole AS " + _sql("image_exclusions"))
+    con.execute("CREATE TEMP TABLE whole AS " + _sql("image_exclusions"), {"leaks": params.leaks})
     con.execute(f"CREATE TEMP TABLE pairs AS FROM ({_sql('direct_labels')}) ANTI JOIN whole USING (image_id)")
     classes = _decide_classes(con, params)
     con.register("decisions", pa.Table.from_pylist(classes, schema=_DECISIONS))
@@ -159,7 +161,7 @@ def _reason(row: Mapping[str, Any], params: BuildManifest) -> tuple[str, str]:
 
 STAGE = QueryStage(
     name="build-manifest",
-    version=2,
+    version=3,
     params=BuildManifest,
     reads=(
         "mentions",

@@ -1,197 +1,210 @@
-"""Which candidates of dedup are copies of evaluation images."""
+"""Which compared pairs are copies of evaluation images, for dedup."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from curate.stage import Tables
-from curate.stages.dedup_within import LEAST_DISTANCE, measure_gaps, outstanding_pairs
+from curate.schema import table_schema
+from curate.stage import Rows, Tables
+from curate.stages.dedup_search import SEARCHED_BITS
 
 log = logging.getLogger(__name__)
 
-SEARCHED_BITS = 12
-"""Pairs of perceptual hashes that differ in more bits are no candidates."""
+SURE_SCORE = 60.0
+"""Threshold where a corpus is too small to say what chance scores; see vision/verify.py for what scores mean."""
 
-_BACKGROUND_SAMPLE = 20_000
-_DOUBT = 0.5
-
-
-@dataclass(frozen=True)
-class EvalSet:
-    """One eval set in memory; vectors of images without one are left out, `described` says whose the rest are."""
-
-    name: str
-    ids: pa.Array
-    digests: dict[str, list[int]]
-    codes: Any
-    has_code: Any
-    described: Any
-    vectors: Any
+_SQL = Path(__file__).parent / "sql"
+_SIGNS = {"copy": 1, "": 0, "different": -1, "unsure": -2}
+_DOUBT = 0.5  # eval images that look like copies of each other are kept apart even if in doubt
 
 
-def read_eval_set(tables: Tables, name: str, encoder: str) -> EvalSet:
-    """Read one eval set.
+def decide_sets(
+    tables: Tables, names: Sequence[str], encoder: str, precision: float, min_score: float | None
+) -> Mapping[str, Rows]:
+    """Decide on the compared pairs of each eval set.
 
     Args:
-        tables: eval_images and eval_embeddings.
-        name: Its name.
-        encoder: Full name of the encoder.
-    """
-    from curate.vision.copies import informative
-    from curate.vision.vectors import column_vectors
-
-    columns = ["eval_set", "eval_image_id", "sha256", "phash", "status"]
-    images = tables.arrow("eval_images", columns)
-    images = images.filter(pc.and_(pc.equal(images["eval_set"], name), pc.equal(images["status"], "ok")))
-    images = images.sort_by("eval_image_id")
-    vectors = tables.arrow("eval_embeddings", ["eval_set", "eval_image_id", "encoder", "vector"])
-    vectors = vectors.filter(pc.and_(pc.equal(vectors["eval_set"], name), pc.equal(vectors["encoder"], encoder)))
-    ids = images["eval_image_id"].combine_chunks()
-    place = pc.index_in(ids, vectors["eval_image_id"].combine_chunks())
-    described, vectors_ND = column_vectors(vectors["vector"].combine_chunks().take(place))
-    digests: dict[str, list[int]] = {}
-    for i, digest in enumerate(images["sha256"].to_pylist()):
-        digests.setdefault(digest, []).append(i)
-    codes = images["phash"].fill_null(0).to_numpy().astype(np.uint64)
-    return EvalSet(name, ids, digests, codes, informative(codes), described, vectors_ND)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What counts as a copy.
-
-    Attributes:
-        precision: Wanted share of copies among the pairs found, in (0, 1].
-        max_phash_distance: Most bits that differ; None = by precision.
-        min_similarity: Least cosine; None = by precision.
-        k: Nearest images that are looked at.
-        device: Where they are searched.
-    """
-
-    precision: float
-    max_phash_distance: int | None
-    min_similarity: float | None
-    k: int
-    device: str
-
-
-def find_copies(tables: Tables, sets: Sequence[EvalSet], limits: Limits) -> pa.Table:
-    """Copies of evaluation images, each with its strongest evidence.
-
-    Args:
-        tables: images and duplicate_candidates.
-        sets: The eval sets that were searched.
-        limits: What counts as a copy.
+        tables: images, duplicate_candidates, planted_copies, eval_twins, duplicate_reviews.
+        names: Eval sets.
+        encoder: Full name of the encoder; '' = none.
+        precision: Wanted share of true copies among the pairs, in (0, 1].
+        min_score: A threshold to be used instead of what the precision asks for.
 
     Returns:
-        Rows of near_duplicates.
+        Rows of near_duplicates, duplicate_thresholds and planted_recall.
     """
-    from curate.vision.copies import informative
-
-    con = tables.connect()
-    con.execute("CREATE TEMP VIEW candidates AS FROM duplicate_candidates")
-    con.execute(
-        "CREATE TEMP TABLE decided (image_id VARCHAR, eval_set VARCHAR, eval_image_id VARCHAR, method VARCHAR, "
-        "similarity DOUBLE, p_duplicate DOUBLE, transform VARCHAR)"
-    )
-    codes = tables.arrow("images", ["phash"])["phash"].drop_null().to_numpy().astype(np.uint64)
-    n_codes = int(np.count_nonzero(informative(codes)))
-    for one in sets:
-        bits, chance = _bits_of_copies(con, one, n_codes, limits)
-        _decide_by_hash(con, one.name, bits, chance)
-        _decide_by_descriptor(con, one, bits, limits)
-    # In the alphabet, as it happens, sha256 beats phash beats embedding.
-    strongest = "row_number() OVER (PARTITION BY image_id, eval_set, eval_image_id ORDER BY method DESC) = 1"
-    return con.sql(f"SELECT * FROM decided QUALIFY {strongest}").to_arrow_table()
+    found: dict[str, list[pa.Table]] = {"near_duplicates": [], "duplicate_thresholds": [], "planted_recall": []}
+    with tables.connect() as con:
+        con.execute(_sql("dedup_reviews"))
+        n_images = int(con.execute("SELECT count(*) FROM images WHERE status = 'ok'").fetchall()[0][0])
+        for name in names:
+            for table, rows in _decide(con, name, encoder, n_images, precision, min_score).items():
+                found[table].append(rows)
+    return {table: pa.concat_tables([table_schema(table).arrow.empty_table(), *rows]) for table, rows in found.items()}
 
 
-def _bits_of_copies(
-    con: duckdb.DuckDBPyConnection, one: EvalSet, n_codes: int, limits: Limits
-) -> tuple[int, list[float]]:
-    """Largest Hamming distance that counts as a copy, and the share of chance among pairs at each distance."""
-    from curate.vision.copies import MIRROR, background, hamming_threshold
-    from curate.vision.neighbors import hamming_histogram
+def _decide(
+    con: duckdb.DuckDBPyConnection, name: str, encoder: str, n_images: int, precision: float, min_score: float | None
+) -> dict[str, pa.Table]:
+    from curate.vision.calibrate import decide, fit, recall_by_transform
 
-    query = "SELECT phash_distance, count(*) FROM candidates WHERE eval_set = ? AND phash_distance <= ? GROUP BY ALL"
-    found = np.zeros(SEARCHED_BITS + 1, np.int64)
-    for distance, count in con.execute(query, [one.name, SEARCHED_BITS]).fetchall():
-        found[distance] = count
-    codes = one.codes[one.has_code][:_BACKGROUND_SAMPLE]
-    twice = hamming_histogram(codes, codes) + hamming_histogram(codes, codes ^ MIRROR)
-    twice[0] -= len(codes)  # each image with itself
-    twice[np.bitwise_count(MIRROR)] -= len(codes)  # and with its own mirror image
-    n_pairs = max(1.0, len(codes) * (len(codes) - 1) / 2)
-    expected = background(twice // 2)[: SEARCHED_BITS + 1] * (n_codes * np.count_nonzero(one.has_code) / n_pairs)
-    bits, chance = hamming_threshold(found, expected, limits.precision)
-    if limits.max_phash_distance is not None:
-        bits = limits.max_phash_distance
-    log.info("%s: perceptual hashes of copies differ in at most %d bits", one.name, bits)
-    return bits, [float(share) for share in chance]
-
-
-def _decide_by_hash(con: duckdb.DuckDBPyConnection, name: str, bits: int, chance: list[float]) -> None:
-    con.execute(
-        "INSERT INTO decided SELECT image_id, eval_set, eval_image_id, 'sha256', 1, 1, 'identity' FROM candidates "
-        "WHERE eval_set = $name AND same_bytes",
-        {"name": name},
-    )
-    con.execute(
-        "INSERT INTO decided SELECT image_id, eval_set, eval_image_id, 'phash', 1 - phash_distance / 64, "
-        "1 - ($chance)[phash_distance + 1], CASE WHEN is_flipped THEN 'hflip' END FROM candidates "
-        "WHERE eval_set = $name AND phash_distance <= $bits",
-        {"name": name, "bits": bits, "chance": chance},
-    )
+    con.execute("CREATE OR REPLACE TEMP VIEW pairs AS FROM duplicate_candidates WHERE eval_set = " + _quoted(name))
+    ids, family = _families(con, name)
+    con.register("families", pa.table({"eval_image_id": ids, "family": pa.array(family)}))
+    best = _best(con, "pairs")
+    compared = _compared(best, len(ids))
+    model = fit(compared, *_planted(con, name, "fit", "other_score"))
+    decision = decide(compared, model, precision, _reviews(con, name, best))
+    if min_score is not None:
+        decision = _at(decision, model, compared.best, min_score, "the threshold was given by hand")
+    elif model.tail is None and decision.evidence == "model" and not decision.n_reviewed:
+        why = f"the threshold is the usual one, {SURE_SCORE:g}, not one of this corpus"
+        decision = _at(decision, model, compared.best, SURE_SCORE, why)
+    n_equal = int(con.execute("SELECT count(DISTINCT image_id) FROM pairs WHERE same_bytes").fetchall()[0][0])
+    _log(name, decision, n_equal)
+    measured = recall_by_transform(*_planted(con, name, "report", "transform"), decision.threshold)
+    recall = [asdict(one) | {"eval_set": name} for one in measured]
+    row = _threshold_row(decision, n_equal) | {
+        "eval_set": name, "encoder": encoder, "asked_precision": precision, "n_images": n_images,
+        "n_compared": best.num_rows,
+    }  # fmt: skip
+    return {
+        "near_duplicates": _copies(con, name, decision.threshold, model),
+        "duplicate_thresholds": pa.Table.from_pylist([row], table_schema("duplicate_thresholds").arrow),
+        "planted_recall": pa.Table.from_pylist(recall, table_schema("planted_recall").arrow),
+    }
 
 
-def _decide_by_descriptor(con: duckdb.DuckDBPyConnection, one: EvalSet, bits: int, limits: Limits) -> None:
-    from curate.vision.copies import MIN_DECOYS, threshold
-
-    if limits.min_similarity is not None:
-        con.execute(
-            "INSERT INTO decided SELECT image_id, eval_set, eval_image_id, 'embedding', similarity, NULL, NULL "
-            "FROM candidates WHERE eval_set = $name AND similarity >= $least",
-            {"name": one.name, "least": limits.min_similarity},
-        )
-        return
-    families = pa.table({"eval_image_id": one.ids, "family": _families(one, bits, limits)})
-    con.register("families", families)
-    gaps = measure_gaps(con, one.name)
-    targets = gaps["gap"].to_numpy()
-    decoys = gaps["decoy"].drop_null().to_numpy()
-    least, q_value = threshold(targets, decoys, limits.precision)
-    if len(targets) and len(decoys) < MIN_DECOYS:
-        log.warning("%s: too few images to tell copies by descriptor; give --min-similarity", one.name)
-    log.info("%s: a copy is %.3g times nearer than the next eval image", one.name, np.exp(least))
-    con.register("outstanding", gaps.append_column("q_value", pa.array(q_value)).filter(pa.array(targets >= least)))
-    con.execute(
-        "INSERT INTO decided SELECT image_id, eval_set, eval_image_id, 'embedding', similarity, 1 - q_value, NULL "
-        "FROM candidates JOIN families USING (eval_image_id) JOIN outstanding USING (image_id, family) "
-        "WHERE eval_set = $name AND ln(d2 / greatest(1 - similarity, $floor)) >= $least",
-        {"name": one.name, "floor": LEAST_DISTANCE, "least": least},
-    )
-
-
-def _families(one: EvalSet, bits: int, limits: Limits) -> Any:
-    """Copies within an eval set, each named by its first image.
-
-    If in doubt they count as copies: a family only keeps its members from being each other's background.
-    """
+def _families(con: duckdb.DuckDBPyConnection, name: str) -> tuple[pa.Array, Any]:
+    """The images of a set, and for each the first one that shows the same picture."""
+    from curate.vision.calibrate import decide, fit
     from curate.vision.copies import components
-    from curate.vision.neighbors import hamming_search
 
-    rows = np.flatnonzero(one.has_code)
-    left, right, _ = hamming_search(one.codes[rows], one.codes[rows], bits)
-    equal = [(places[0], place) for places in one.digests.values() for place in places[1:]]
-    pairs = [np.stack([rows[left], rows[right]], axis=1), np.array(equal, np.int64).reshape(-1, 2)]
-    family = components(len(one.ids), *np.concatenate(pairs).T)
-    with duckdb.connect() as con:
-        alike = outstanding_pairs(
-            con, (one.described, one.vectors), family, precision=_DOUBT, k=limits.k, device=limits.device
-        )
-    return components(len(one.ids), *np.concatenate([*pairs, alike]).T)
+    query = "SELECT eval_image_id FROM eval_images WHERE eval_set = $name AND status = 'ok' ORDER BY 1"
+    ids = _table(con, query, name=name)["eval_image_id"].combine_chunks()
+    con.register("families", pa.table({"eval_image_id": ids, "family": pa.array(np.arange(len(ids)))}))
+    con.execute(
+        "CREATE OR REPLACE TEMP VIEW twins AS SELECT eval_image_id AS image_id, other_id AS eval_image_id, same_bytes, "
+        "score FROM eval_twins WHERE eval_set = " + _quoted(name)
+    )
+    compared = _compared(_best(con, "twins"), len(ids))
+    least = decide(compared, fit(compared, *_planted(con, name, "fit", "other_score")), _DOUBT).threshold
+    pairs = _table(
+        con,
+        "SELECT a.family AS low, b.family AS high FROM twins JOIN families AS a ON a.eval_image_id = image_id "
+        "JOIN families AS b ON b.eval_image_id = twins.eval_image_id WHERE same_bytes OR score >= $least",
+        least=least,
+    )
+    return ids, components(len(ids), pairs["low"].to_numpy(), pairs["high"].to_numpy())
+
+
+def _best(con: duckdb.DuckDBPyConnection, pairs: str) -> pa.Table:
+    """image_id, family, best and other score of each compared image, sorted by image_id."""
+    return _table(con, _sql("dedup_best").replace("$pairs", pairs))
+
+
+def _compared(best: pa.Table, n_evals: int) -> Any:
+    from curate.vision.calibrate import Compared
+
+    return Compared(_floats(best["best"]), _floats(best["other"]), best["family"].to_numpy(), n_evals)
+
+
+def _planted(con: duckdb.DuckDBPyConnection, name: str, half: str, column: str) -> tuple[Any, Any]:
+    """Scores of the planted copies of a half, NaN where the search lost one, and another of their columns."""
+    query = (
+        f"SELECT score, {column} FROM planted_copies WHERE eval_set = $name AND half = $half "
+        "ORDER BY transform, eval_image_id"
+    )
+    rows = _table(con, query, name=name, half=half)
+    if column == "transform":
+        return _floats(rows["score"]), rows[column].to_numpy(zero_copy_only=False).astype(str)
+    return _floats(rows["score"]), _floats(rows[column])
+
+
+def _copies(con: duckdb.DuckDBPyConnection, name: str, threshold: float, model: Any) -> pa.Table:
+    """Rows of near_duplicates."""
+    from curate.vision.calibrate import p_duplicate
+
+    rows = _table(con, _sql("dedup_copies"), eval_set=name, least=threshold, bits=SEARCHED_BITS)
+    scores = _floats(rows["score"])
+    is_sure = np.isnan(scores) | (rows["verdict"].to_numpy(zero_copy_only=False) == "copy")
+    guess = np.full(len(scores), np.nan) if model.tail is None else p_duplicate(np.nan_to_num(scores), model)
+    probability = np.where(is_sure, 1.0, guess)
+    schema = table_schema("near_duplicates").arrow
+    return (
+        rows.append_column("p_duplicate", pa.array(probability, pa.float64(), mask=np.isnan(probability)))
+        .select(schema.names)
+        .cast(schema)
+    )
+
+
+def _threshold_row(decision: Any, n_equal: int) -> dict[str, Any]:
+    """A decision, images with the bytes of an eval image added to its hits."""
+    n_hits, is_known = decision.n_hits + n_equal, not np.isnan(decision.expected_false)
+    return asdict(decision) | {
+        "n_hits": n_hits,
+        "precision": 1.0 - decision.expected_false / n_hits if n_hits and is_known else None,
+        "expected_false": decision.expected_false if is_known else None,
+        "threshold": decision.threshold if np.isfinite(decision.threshold) else None,
+    }
+
+
+def _reviews(con: duckdb.DuckDBPyConnection, name: str, best: pa.Table) -> Any:
+    """Verdicts on the compared images; None where nobody looked."""
+    from curate.vision.verdicts import Reviews, review_order
+
+    con.register("best", best)
+    said = _table(con, _sql("dedup_verdicts"), eval_set=name)
+    verdict = said["verdict"].fill_null("").to_numpy(zero_copy_only=False)
+    if not np.any(verdict != ""):
+        return None
+    signs = np.array([_SIGNS[word] for word in verdict.tolist()], np.int8)
+    is_sampled = said["is_sampled"].to_numpy(zero_copy_only=False)
+    return Reviews(signs, is_sampled, review_order(said["image_id"].to_pylist()))
+
+
+def _at(decision: Any, model: Any, best: Any, score: float, why: str) -> Any:
+    """The same decision at another threshold."""
+    from curate.vision.calibrate import p_duplicate
+
+    hits = best[best >= score]
+    doubt = np.nan if model.tail is None else float(np.sum(1.0 - p_duplicate(np.sort(hits), model)))
+    share = 1.0 - doubt / len(hits) if len(hits) else None
+    note = "; ".join(filter(None, (decision.note, why)))
+    return replace(
+        decision, threshold=score, n_hits=len(hits), expected_false=doubt, precision=share, precision_low=None,
+        evidence="model", n_reviewed=0, n_reviewed_wrong=0, note=note,
+    )  # fmt: skip
+
+
+def _log(name: str, decision: Any, n_equal: int) -> None:
+    if not np.isfinite(decision.threshold):
+        log.warning("%s: no score is sure enough for the asked precision; only equal bytes count as copies", name)
+    log.info("%s: %d images are copies, %d of them byte for byte", name, decision.n_hits + n_equal, n_equal)
+    if not np.isnan(decision.expected_false):
+        log.info("%s: about %.1f of them are expected to be none", name, decision.expected_false)
+    if decision.note:
+        log.warning("%s: %s", name, decision.note)
+
+
+def _sql(name: str) -> str:
+    return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _table(con: duckdb.DuckDBPyConnection, query: str, **values: Any) -> pa.Table:
+    return con.sql(query, params=values or None).to_arrow_table()
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _floats(column: pa.ChunkedArray) -> Any:
+    """float64, NaN for NULL."""
+    return column.cast(pa.float64()).fill_null(np.nan).to_numpy()

@@ -1,6 +1,10 @@
 """Copies within the corpus, for dedup: pairs of images, and the clusters that they make."""
 
 import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,34 +12,18 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from curate.stage import Tables
-
-Vectors = tuple[NDArray[np.int64], NDArray[np.float32]]
-"""Rows that have a descriptor, and their descriptors."""
+from curate.stage import StoredPart, Tables
 
 log = logging.getLogger(__name__)
 
 _SEARCHED_BITS = 4  # more would make the self-join slow, and chance takes over soon after
 _BACKGROUND_SAMPLE = 20_000
-LEAST_DISTANCE = 1e-6
-"""1 - cosine of vectors that differ by rounding to half precision alone; nothing counts as nearer."""
+_LEAST_DISTANCE = 1e-6  # 1 - cosine of vectors that differ by rounding to half precision alone
+_IN_MEMORY_BYTES = 2 << 30  # vectors beyond that are mapped from a temporary file
 _GAPS = Path(__file__).parent / "sql" / "dedup_gaps.sql"
-
-
-def measure_gaps(con: duckdb.DuckDBPyConnection, eval_set: str) -> pa.Table:
-    """How far the best match of each image stands out from the next ones, see sql/dedup_gaps.sql.
-
-    Args:
-        con: Has candidates (image_id, eval_set, eval_image_id, similarity) and families (eval_image_id, family).
-        eval_set: Which candidates to look at.
-
-    Returns:
-        image_id, family of the best match, d2, gap, and decoy (NULL where there are only two neighbours).
-    """
-    values = {"eval_set": eval_set, "least": LEAST_DISTANCE}
-    return con.sql(_GAPS.read_text(encoding="utf-8"), params=values).to_arrow_table()
 
 
 def cluster_corpus(tables: Tables, encoder: str, *, precision: float, k: int, device: str, within: bool) -> pa.Table:
@@ -52,17 +40,21 @@ def cluster_corpus(tables: Tables, encoder: str, *, precision: float, k: int, de
     Returns:
         Rows of duplicate_clusters.
     """
-    from curate.vision.copies import components
+    from curate.vision.copies import components, stars
 
     images = tables.arrow("images", ["image_id", "sha256", "phash", "width", "height", "status"])
     images = images.filter(pc.equal(images["status"], "ok")).sort_by("image_id")
     n = images.num_rows
-    pairs = [_equal(images["sha256"]), _near(images["phash"], precision)]
+    same_hash, near_hash = _near(images["phash"], precision)
+    # What is equal is one node: only edges between different pictures can chain.
+    node = components(n, *np.concatenate([_equal(images["sha256"]), same_hash]).T)
+    edges = [near_hash]
     if within and encoder:
-        so_far = components(n, *np.concatenate(pairs).T)
-        vectors = _corpus_vectors(tables, encoder, images["image_id"])
-        pairs.append(outstanding_pairs(tables.connect(), vectors, so_far, precision=precision, k=k, device=device))
-    return _clusters(images, components(n, *np.concatenate(pairs).T))
+        so_far = components(n, *np.concatenate([np.stack([np.arange(n), node], axis=1), near_hash]).T)
+        with _corpus_vectors(tables, encoder, images["image_id"]) as (rows, vectors_ND):
+            edges.append(_outstanding(rows, vectors_ND, so_far, precision, k, device))
+    left, right = node[np.concatenate(edges).T]
+    return _clusters(images, stars(n, left, right)[node])
 
 
 def _equal(digests: pa.ChunkedArray) -> Any:
@@ -73,8 +65,8 @@ def _equal(digests: pa.ChunkedArray) -> Any:
     return np.stack([first[inverse], rows], axis=1)[first[inverse] != rows]
 
 
-def _near(column: pa.ChunkedArray, precision: float) -> Any:
-    """Pairs of near perceptual hashes; equal ones are joined through the first image that has them."""
+def _near(column: pa.ChunkedArray, precision: float) -> tuple[Any, Any]:
+    """Pairs of equal perceptual hashes, each with the first image that has it, and pairs of near ones."""
     from curate.vision.copies import background, hamming_threshold, informative
     from curate.vision.neighbors import hamming_histogram, hamming_self_join
 
@@ -94,52 +86,68 @@ def _near(column: pa.ChunkedArray, precision: float) -> Any:
     bits, _ = hamming_threshold(found, expected, precision)
     log.info("corpus: perceptual hashes of copies differ in at most %d bits", bits)
     near = np.stack([rows[first[left]], rows[first[right]]], axis=1)[distance <= bits]
-    return np.concatenate([equal, near]) if bits >= 0 else near
+    return (equal if bits >= 0 else equal[:0]), near
 
 
-def outstanding_pairs(
-    con: duckdb.DuckDBPyConnection, vectors: Vectors, family: Any, *, precision: float, k: int, device: str
+def _outstanding(
+    rows: NDArray[np.int64], vectors_ND: NDArray[np.float32], family: Any, precision: float, k: int, device: str
 ) -> Any:
-    """Images whose nearest neighbour in their own set stands out from the next ones, each with that neighbour.
+    """Images whose nearest neighbour stands out from the next ones, each with that neighbour; int64, pairs × 2.
 
-    Args:
-        con: A connection; what it has under the names candidates and families is replaced.
-        vectors: Rows that have a descriptor, and the descriptors.
-        family: For every row of the set the smallest row that it is already known to be a copy of.
-        precision: Wanted share of true copies among the pairs.
-        k: Neighbours that are looked at; twice as many are fetched, as known copies do not count.
-        device: Where they are searched.
-
-    Returns:
-        int64, pairs × 2: a row, and the first row of its neighbour's family.
+    Known copies (`family`) do not count as neighbours, so twice as many are fetched.
     """
+    from curate.vision.blocks import BLOCK_ROWS, measure_recall, self_search
     from curate.vision.copies import threshold
-    from curate.vision.neighbors import search
 
-    described, vectors_ND = vectors
-    similarity_QK, base_QK = search(vectors_ND, vectors_ND, 2 * k + 1, device=device)
-    query, base = np.repeat(described, base_QK.shape[1]), described[base_QK.ravel()]
-    others = family[query] != family[base]
-    con.register("candidates", pa.table({
-        "image_id": query[others], "eval_set": pa.array([""] * int(others.sum()), pa.string()),
-        "eval_image_id": base[others], "similarity": similarity_QK.ravel()[others].astype(np.float64),
-    }))  # fmt: skip
-    con.register("families", pa.table({"eval_image_id": np.arange(len(family)), "family": family}))
-    gaps = measure_gaps(con, "")
-    con.unregister("candidates")
-    con.unregister("families")
+    similarity_NK, index_NK = self_search(vectors_ND, 2 * k + 1, device=device)
+    if len(vectors_ND) > 2 * BLOCK_ROWS:
+        share = measure_recall(vectors_ND, index_NK, device=device)
+        log.info("corpus: the search in blocks finds %.1f %% of the nearest neighbours", 100 * share)
+    image, other = np.repeat(rows, index_NK.shape[1]), rows[index_NK.ravel()]
+    usable = (family[image] != family[other]) & (index_NK.ravel() >= 0)
+    with duckdb.connect() as con:
+        con.register("neighbours", pa.table({
+            "image": image[usable], "other": other[usable], "family": family[other[usable]],
+            "similarity": similarity_NK.ravel()[usable].astype(np.float64),
+        }))  # fmt: skip
+        query = _GAPS.read_text(encoding="utf-8")
+        gaps = con.sql(query, params={"least": _LEAST_DISTANCE}).to_arrow_table()
     least, _ = threshold(gaps["gap"].to_numpy(), gaps["decoy"].drop_null().to_numpy(), precision)
     kept = gaps.filter(pc.greater_equal(gaps["gap"], least))
-    return np.stack([kept["image_id"].to_numpy(), kept["family"].to_numpy()], axis=1)
+    return np.stack([kept["image"].to_numpy(), kept["other"].to_numpy()], axis=1)
 
 
-def _corpus_vectors(tables: Tables, encoder: str, ids: pa.ChunkedArray) -> Vectors:
+@contextmanager
+def _corpus_vectors(
+    tables: Tables, encoder: str, ids: pa.ChunkedArray
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Rows of the corpus with a descriptor, ascending, and the descriptors; mapped from disk if they are many."""
     from curate.vision.vectors import column_vectors
 
-    rows = tables.arrow("embeddings", ["image_id", "encoder", "vector"])
-    rows = rows.filter(pc.equal(rows["encoder"], encoder))
-    place = pc.index_in(ids, rows["image_id"].combine_chunks()).combine_chunks()
-    return column_vectors(rows["vector"].combine_chunks().take(place))
+    def of_encoder(part: StoredPart, columns: list[str]) -> tuple[pa.Table, Any]:
+        rows = pq.read_table(part.path, columns=["image_id", "encoder", *columns])
+        rows = rows.filter(pc.equal(rows["encoder"], encoder))
+        place = pc.index_in(rows["image_id"], ids.combine_chunks())
+        there = pc.is_valid(place)
+        return rows.filter(there), place.filter(there).to_numpy().astype(np.int64)
+
+    parts = [part for part in tables.parts("embeddings") if part.n_rows]
+    places = [of_encoder(part, [])[1] for part in parts]
+    rows = np.sort(np.concatenate([np.zeros(0, np.int64), *places]))
+    with tempfile.TemporaryFile(dir=tables.folder) as file:
+        vectors_ND: Any = np.zeros((0, 1), np.float32)
+        for part in parts:
+            table, place = of_encoder(part, ["vector"])
+            if not len(place):
+                continue
+            _, found_MD = column_vectors(table["vector"].combine_chunks())
+            if not len(vectors_ND):
+                shape = (len(rows), found_MD.shape[1])
+                in_memory = 4 * shape[0] * shape[1] <= _IN_MEMORY_BYTES
+                mapped = partial(np.memmap, file, mode="w+")
+                vectors_ND = (np.zeros if in_memory else mapped)(shape=shape, dtype=np.float32)
+            vectors_ND[np.searchsorted(rows, place)] = found_MD
+        yield rows, vectors_ND
 
 
 def _clusters(images: pa.Table, label: Any) -> pa.Table:

@@ -1,6 +1,7 @@
 """add-evalset: the images of evaluation sets, which training data must stay clear of."""
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from curate.schema import table_schema
 from curate.stage import Part, Rows, ShardStage, Tables, Worker, param
 
 if TYPE_CHECKING:
-    from curate.sources.corpus import Source
+    from curate.sources.evalset_pieces import Layout, Truth
     from curate.sources.records import Label
 
 log = logging.getLogger(__name__)
@@ -30,15 +31,28 @@ N_EXPECTED = {
 }  # fmt: skip
 """Images that published evaluation sets have."""
 
+_SPLIT = re.compile(r".+_((?:val|test)(?:\d{4})?)")
+_FINGERPRINTS = """
+    SELECT eval_set, count(*) AS n_images, count(class_key) AS n_classed, count_if(status = 'damaged') AS n_damaged,
+           sha256(string_agg(eval_image_id || chr(9) || coalesce(sha256, '') || chr(10), '' ORDER BY eval_image_id))
+    FROM eval_images GROUP BY eval_set
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvalSetSpec:
     """One evaluation set."""
 
     name: str = param(help="Name, as --against and --on take it; imagenet_val and the other usual ones are checked.")
-    path: str = param(help="Folder with one folder per class, folder of tars, one tar, or a list.")
-    format: Literal["auto", "webdataset", "folder", "table", "webvision", "hf-parquet"] = param(
-        "auto", help="Layout; auto tells by content."
+    path: str = param(
+        help="A published set as it is unpacked, a folder with one folder per class, tars, a list, or an export."
+    )
+    format: Literal[
+        "auto", "imagenet", "voc", "coco", "cub", "places365", "cifar", "export",
+        "webdataset", "folder", "table", "webvision", "hf-parquet",
+    ] = param("auto", help="Layout; auto tells by content.")  # fmt: skip
+    split: str | None = param(
+        None, help="Split, where the layout has several; by default what the name says, else test or val."
     )
     labels: str | None = param(None, help="Table of true classes, joined by key: CSV, TSV, JSONL or Parquet.")
     columns: tuple[str, ...] = param((), help="'role=column' for columns (of the labels, else of the list).")
@@ -59,30 +73,34 @@ def parts(tables: Tables, params: EvalSetParams) -> Iterable[Part]:
         MissingInputError: A path does not exist, or holds no images.
         FormatError: A list or a table of labels lacks a column.
     """
-    from curate.sources.corpus import pieces
+    from curate.sources.evalset_pieces import pieces_with_classes
     from curate.sources.lists import check_side_labels
 
     found = []
-    for spec, source in _open(params):
+    for spec, layout in _open(params):
         labels: Any = None
         if spec.labels is not None:
             path = Path(spec.labels).expanduser().absolute()
             check_side_labels(path, spec.columns)
             labels = [path.name, path.stat().st_size, path.stat().st_mtime_ns, spec.columns]
-        for piece in pieces(source):
-            depends = {"format": source.format, "files": piece.depends, "labels": labels}
-            found.append(Part(f"{source.name}/{piece.name}", depends, partial(_with_set, piece.load, source.name)))
+        for piece in pieces_with_classes(layout):
+            depends = {"format": layout.format, "files": piece.depends, "labels": labels}
+            found.append(Part(f"{spec.name}/{piece.name}", depends, partial(_with_set, piece.load, spec.name)))
     return found
 
 
-def _open(params: EvalSetParams) -> list[tuple[EvalSetSpec, "Source"]]:
-    from curate.sources.corpus import check_names, open_source
+def _open(params: EvalSetParams) -> list[tuple[EvalSetSpec, "Layout"]]:
+    from curate.sources.corpus import check_names
+    from curate.sources.evalset_layouts import find_layout
+    from curate.sources.evalset_pieces import Wanted
 
     check_names([spec.name for spec in params.sets], "eval set name", "add-evalset", "Choose another name.")
-    return [
-        (spec, open_source(spec.path, spec.name, spec.format, None, () if spec.labels else spec.columns))
-        for spec in params.sets
-    ]
+    found = []
+    for spec in params.sets:
+        said = _SPLIT.fullmatch(spec.name) if spec.name in N_EXPECTED else None
+        wanted = Wanted(spec.name, spec.split or (said[1] if said else None), spec.split is not None)
+        found.append((spec, find_layout(spec.path, wanted, spec.format, () if spec.labels else spec.columns)))
+    return found
 
 
 def _with_set(load: Any, name: str) -> pa.Table:
@@ -92,7 +110,9 @@ def _with_set(load: Any, name: str) -> pa.Table:
 
 def make_worker(tables: Tables, params: EvalSetParams) -> Worker:
     """The function that reads a part; holds the side tables of labels."""
+    from curate.sources.evalset_export import read_exported_images
     from curate.sources.lists import read_side_labels
+    from curate.stages.evalset_rows import read_part, relabelled
 
     classes: dict[str, dict[str, list[Label]]] = {}
     for spec in params.sets:
@@ -104,82 +124,23 @@ def make_worker(tables: Tables, params: EvalSetParams) -> Worker:
 
     def work(rows: pa.Table) -> Mapping[str, pa.Table]:
         name = rows.column("eval_set")[0].as_py()
+        if rows.column("kind")[0].as_py() == "export":
+            found = read_exported_images(Path(rows.column("root")[0].as_py()), name)
+            return {"eval_images": relabelled(found, classes.get(name, {}))}
         return {"eval_images": read_part(rows, name, params.max_pixels, classes.get(name, {}))}
 
     return work
 
 
-def read_part(rows: pa.Table, name: str, max_pixels: int, side_labels: Mapping[str, "list[Label]"]) -> pa.Table:
-    """Read and measure the images of a part.
-
-    Args:
-        rows: What the part's load gave.
-        name: Name of the eval set.
-        max_pixels: Largest width × height that is decoded.
-        side_labels: Labels by key, beside those that the images bring.
-
-    Returns:
-        Rows of eval_images.
-
-    Raises:
-        FormatError: A key occurs twice, so that it names no image.
-    """
-    from curate.sources.corpus import read
-    from curate.sources.records import Reject
-    from curate.vision.measure import Measures
-
-    measures = Measures(max_pixels)
-    names = ("eval_image_id", "uri", "byte_offset", "byte_length", "class_key")
-    found: list[tuple[Any, ...]] = []
-    keys: set[str] = set()
-    for record in read(rows):
-        if isinstance(record, Reject):
-            log.warning("eval set %s: %s left out, %s: %s", name, record.locator, record.rule, record.detail)
-            continue
-        if record.key in keys:
-            raise FormatError(
-                f"two images with key '{record.key}'", where=f"eval set {name}", fix="Rename one of them."
-            )
-        keys.add(record.key)
-        if record.data is None:
-            measures.add_unread(record.remarks[-1])
-        else:
-            measures.add(record.data)
-        size = 0 if record.data is None else len(record.data)
-        class_key = true_class([*side_labels.get(record.key, ()), *record.labels])
-        found.append((record.key, record.uri, record.offset, size, class_key))
-    columns: dict[str, Any] = {column: [row[i] for row in found] for i, column in enumerate(names)}
-    columns |= measures.columns() | {"eval_set": [name] * len(found)}
-    del columns["format"]
-    return pa.Table.from_pydict(columns, table_schema("eval_images").arrow)
-
-
-def true_class(labels: "list[Label]") -> str | None:
-    """The class_key that labels of an image give.
-
-    Args:
-        labels: The better ones first.
-
-    Returns:
-        A wnid, else 'u:' and the class name; None without either. A class that is called by a wnid is that wnid.
-    """
-    from curate.sources.folder import WNID
-
-    for label in labels:
-        if label.field in ("wnid", "class") and WNID.fullmatch(label.text):
-            return label.text
-    return next((f"u:{label.text}" for label in labels if label.field == "class"), None)
-
-
 def gather(tables: Tables, params: EvalSetParams) -> Mapping[str, Rows]:
-    """The evaluation sets with their counts.
+    """The evaluation sets with their counts and fingerprints.
 
     Raises:
         MissingInputError: A set turned out to hold no image.
-        FormatError: A key occurs in two tars.
+        FormatError: A key occurs in two tars, or an export is not as it was written.
     """
     with tables.connect() as con:
-        counts = dict(con.execute("SELECT eval_set, count(*) FROM eval_images GROUP BY ALL").fetchall())
+        counts = {name: rest for name, *rest in con.execute(_FINGERPRINTS).fetchall()}
         added = dict(con.execute("SELECT eval_set, added_at FROM eval_sets").fetchall())
         twice = con.execute(
             "SELECT eval_set, eval_image_id FROM eval_images GROUP BY ALL HAVING count(*) > 1 ORDER BY ALL LIMIT 1"
@@ -189,21 +150,51 @@ def gather(tables: Tables, params: EvalSetParams) -> Mapping[str, Rows]:
         raise FormatError(f"two images with key '{key}'", where=f"eval set {name}", fix="Rename one of them.")
     now = datetime.now(UTC).replace(tzinfo=None)
     rows = []
-    for _, source in _open(params):
-        n_images, n_expected = counts.get(source.name, 0), N_EXPECTED.get(source.name)
-        if not n_images:
-            raise MissingInputError(f"no images in '{source.path}'", where=f"eval set {source.name}", fix="Check path.")
-        if n_expected is not None and n_images != n_expected:
-            log.warning("eval set %s has %d images, the published one has %d", source.name, n_images, n_expected)
-        values = {"format": source.format, "n_images": n_images, "n_expected": n_expected}
-        at = added.get(source.name, now)
-        rows.append({"eval_set": source.name, "root": str(source.root), **values, "added_at": at})
+    for spec, layout in _open(params):
+        if spec.name not in counts:
+            raise MissingInputError(f"no images in '{spec.path}'", where=f"eval set {spec.name}", fix="Check path.")
+        n_images, n_classed, n_damaged, fingerprint = counts[spec.name]
+        _check_export(layout, fingerprint)
+        truth = layout.truth()
+        n_expected = N_EXPECTED.get(spec.name, truth.n_listed)
+        _tell(spec.name, layout.format, (n_images, n_expected, n_classed, n_damaged), truth)
+        rows.append({
+            "eval_set": spec.name, "root": str(layout.root), "format": layout.format, "n_images": n_images,
+            "n_expected": n_expected, "fingerprint": fingerprint, "added_at": added.get(spec.name, now),
+        })  # fmt: skip
     return {"eval_sets": pa.Table.from_pylist(rows, table_schema("eval_sets").arrow)}
+
+
+def _check_export(layout: "Layout", fingerprint: str) -> None:
+    from curate.sources.evalset_export import export_metadata
+
+    about = export_metadata(layout.root) if layout.format == "export" else None
+    if about and about["fingerprint"] != fingerprint:
+        what = f"its images have fingerprint {fingerprint[:12]}, it says {about['fingerprint'][:12]}"
+        raise FormatError(what, where=str(layout.root), fix="The file was changed; get it again.")
+
+
+def _tell(name: str, format: str, numbers: tuple[int, int | None, int, int], truth: "Truth") -> None:
+    """One line on what was found, a warning where images are missing or too many."""
+    n_images, n_expected, n_classed, n_damaged = numbers
+    of = "" if n_expected is None else f" of {n_expected:,}"
+    said = [f"{n_images:,}{of} images found", f"{n_damaged:,} damaged" if n_damaged else ""]
+    said.append(f"{n_classed:,} with a class" + (f" ({truth.why_none})" if truth.why_none and not n_classed else ""))
+    if truth.n_several:
+        said.append(f"{truth.n_several:,} show several classes and are registered without one")
+    complete = n_expected in (None, n_images)
+    log.log(
+        logging.INFO if complete else logging.WARNING,
+        "eval set %s (%s): %s",
+        name,
+        format,
+        ", ".join(filter(None, said)),
+    )
 
 
 STAGE = ShardStage(
     name="add-evalset",
-    version=1,
+    version=2,
     params=EvalSetParams,
     optional=("eval_sets",),
     writes=("eval_images",),

@@ -218,7 +218,7 @@ def gather(tables: Tables, params: IngestParams) -> Mapping[str, Rows]:
 
 STAGE = ShardStage(
     name="ingest",
-    version=2,
+    version=3,
     params=IngestParams,
     optional=("sources", "tombstones"),
     writes=("images", "raw_labels", "rejects"),

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,8 @@ def read_part(rows: pa.Table, source: str, max_pixels: int) -> dict[str, pa.Tabl
     from curate.sources.records import Reject, image_id
     from curate.vision.measure import Measures
 
-    measures, seen = Measures(max_pixels), Counter[str]()
+    measures = Measures(max_pixels)
+    seen: dict[str, int] = {}
     names = ("image_id", "key", "occurrence", "uri", "byte_offset", "byte_length", "url", "owner", "remark")
     values: list[tuple[Any, ...]] = []
     labels, rejects = _LabelRows(), []
@@ -41,16 +42,16 @@ def read_part(rows: pa.Table, source: str, max_pixels: int) -> dict[str, pa.Tabl
         if isinstance(record, Reject):
             rejects.append(record)
             continue
-        occurrence = seen[record.key]
-        seen[record.key] += 1
-        found_id = image_id(source, record.key, occurrence)
+        key = record.key
+        seen[key] = occurrence = seen.get(key, -1) + 1
+        found_id = image_id(source, key, occurrence)
         remark = _measure(record, measures)
-        size = 0 if record.data is None else len(record.data)
-        place = (record.uri, record.offset, size)
-        values.append((found_id, record.key, occurrence, *place, record.url, record.owner, remark))
-        labels.add(found_id, record.labels)
+        place = (record.uri, record.offset, 0 if record.data is None else len(record.data))
+        values.append((found_id, key, occurrence, *place, record.url, record.owner, remark))
+        if record.labels:
+            labels.add(found_id, record.labels)
     columns: dict[str, Any] = {name: [row[i] for row in values] for i, name in enumerate(names)}
-    columns |= measures.columns() | {"source": [source] * len(values)}
+    columns |= measures.columns() | {"decoder": measures.decoders(), "source": [source] * len(values)}
     return {
         "images": pa.Table.from_pydict(columns, table_schema("images").arrow),
         "raw_labels": labels.table(),
@@ -71,27 +72,32 @@ def _measure(record: "Record", measures: "Measures") -> str | None:
         named = format_of_name(record.suffix)
         if kind is not None and named is not None and kind != named:
             record.remarks.insert(0, f"named {record.suffix}, is {kind}")
-    return "; ".join(dict.fromkeys(record.remarks)) or None
+    return "; ".join(dict.fromkeys(record.remarks)) if record.remarks else None
 
 
 class _LabelRows:
     """Rows of raw_labels."""
 
     def __init__(self, first_position: int = 0) -> None:
-        self._rows: list[tuple[Any, ...]] = []
+        self._images: list[str] = []
+        self._positions: list[int] = []
+        self._labels: list[Label] = []
         self._first = first_position
 
-    def add(self, image: str, labels: Iterable["Label"]) -> None:
+    def add(self, image: str, labels: Sequence["Label"]) -> None:
         """Add all labels of an image."""
+        self._images += [image] * len(labels)
+        self._labels += labels
         positions: dict[str, int] = {}
-        for field, text, score, language in labels:
-            position = positions[field] = positions.get(field, self._first - 1) + 1
-            self._rows.append((image, field, position, text, score, language))
+        for label in labels:
+            position = positions[label[0]] = positions.get(label[0], self._first - 1) + 1
+            self._positions.append(position)
 
     def table(self) -> pa.Table:
         """The rows as they stand."""
-        names = ("image_id", "field", "position", "raw_label", "score", "language")
-        columns = {name: [row[i] for row in self._rows] for i, name in enumerate(names)}
+        names = ("field", "raw_label", "score", "language")
+        columns: dict[str, Any] = {name: [label[i] for label in self._labels] for i, name in enumerate(names)}
+        columns |= {"image_id": self._images, "position": self._positions}
         return pa.Table.from_pydict(columns, table_schema("raw_labels").arrow)
 
 

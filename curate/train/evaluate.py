@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ class Score:
     """One row of table evaluations.
 
     Attributes:
-        metric: top1, top5, top1_class_mean, top5_class_mean or coverage.
+        metric: top1, top5, top1_class_mean, top5_class_mean, each also with _clean and _lower; or coverage.
         class_key: Class that the value is of; '' = all.
         value: In [0, 1]; higher = better.
         n_images: Images behind it.
@@ -44,7 +44,13 @@ class Score:
 
 
 def evaluate(
-    checkpoint: Path | str, images: pa.Table, root: Path, *, device: str = "auto", n_threads: int | None = None
+    checkpoint: Path | str,
+    images: pa.Table,
+    root: Path,
+    *,
+    leaked: Collection[str] | None = None,
+    device: str = "auto",
+    n_threads: int | None = None,
 ) -> list[Score]:
     """Measure a model on the images of one evaluation set.
 
@@ -56,6 +62,7 @@ def evaluate(
         checkpoint: Folder of a run or of one of its checkpoints.
         images: Rows of table eval_images.
         root: Folder that their uris are relative to.
+        leaked: eval_image_id of the images of which the training data has copies; None = nobody looked.
         device: 'cpu', 'cuda' or 'auto'.
         n_threads: Images decoded at once; None = one per processor.
 
@@ -75,36 +82,62 @@ def evaluate(
     check_uris(known["uri"].to_pylist(), str(root))
     known = known.sort_by([("eval_set", "ascending"), ("eval_image_id", "ascending")])
     truth_N = pc.index_in(known["class_key"], value_set=class_ids).to_numpy()
+    leaked_N = None
+    if leaked is not None:
+        leaked_N = pc.is_in(known["eval_image_id"], value_set=pa.array(sorted(leaked), pa.string())).to_numpy()
     ranked_NK = rank_classes(found, known, root, pick_device(device), n_threads)
     coverage = Score("coverage", "", known.num_rows / labelled.num_rows, labelled.num_rows)
-    return [*accuracies(ranked_NK, truth_N, found.run.class_keys), coverage]
+    return [*accuracies(ranked_NK, truth_N, found.run.class_keys, leaked_N), coverage]
 
 
-def accuracies(ranked_NK: npt.NDArray[np.int64], truth_N: npt.NDArray[np.int64], class_keys: list[str]) -> list[Score]:
+def accuracies(
+    ranked_NK: npt.NDArray[np.int64],
+    truth_N: npt.NDArray[np.int64],
+    class_keys: list[str],
+    leaked_N: npt.NDArray[np.bool_] | None = None,
+) -> list[Score]:
     """Top-1 and top-5 accuracy over images, per class, and as the mean over classes.
+
+    With leaked images each comes in two more forms: `_clean` is over the other images alone (Sun et al. 2017), absent
+    where none is left; `_lower` is over all images and counts every leaked one as wrong (Mahajan et al. 2018), so that
+    it is a lower bound of what the model would reach had it not seen them.
 
     Args:
         ranked_NK: (N, K) class_ids, best guess first; K of 5 or more, or all classes.
         truth_N: (N,) true class_ids.
         class_keys: Class of each class_id.
+        leaked_N: (N,) whether the training data has a copy of the image; None = not known.
 
     Returns:
-        For each of top1 and top5: all images, the class mean, then each class that occurs, in order of class_id.
+        For each of top1 and top5: all images, the class mean, then each class that occurs, in order of class_id; then
+        the same for `_clean` and for `_lower`.
     """
     scores = []
-    n_per_class = np.bincount(truth_N, minlength=len(class_keys))
-    present = np.flatnonzero(n_per_class).tolist()
     for metric, k in (("top1", 1), ("top5", _TOP)):
         right_N = (ranked_NK[:, :k] == truth_N[:, None]).any(axis=1)
-        n_right = np.bincount(truth_N[right_N], minlength=len(class_keys))
-        per_class = [
-            Score(metric, class_keys[c], int(n_right[c]) / int(n_per_class[c]), int(n_per_class[c])) for c in present
-        ]
-        mean = math.fsum(score.value for score in per_class) / len(per_class)
-        scores.append(Score(metric, "", int(right_N.sum()) / len(truth_N), len(truth_N)))
-        scores.append(Score(f"{metric}_class_mean", "", mean, len(truth_N)))
-        scores.extend(per_class)
+        scores += _shares(metric, "", right_N, truth_N, class_keys)
+        if leaked_N is not None:
+            clean_N = ~leaked_N
+            scores += _shares(metric, "_clean", right_N[clean_N], truth_N[clean_N], class_keys)
+            scores += _shares(metric, "_lower", right_N & clean_N, truth_N, class_keys)
     return scores
+
+
+def _shares(
+    metric: str, form: str, right_N: npt.NDArray[np.bool_], truth_N: npt.NDArray[np.int64], class_keys: list[str]
+) -> list[Score]:
+    """Share of right answers over images, as the mean over classes, and per class; nothing where there is no image."""
+    if not len(truth_N):
+        return []
+    n_per_class = np.bincount(truth_N, minlength=len(class_keys))
+    n_right = np.bincount(truth_N[right_N], minlength=len(class_keys))
+    per_class = [
+        Score(f"{metric}{form}", class_keys[c], int(n_right[c]) / int(n_per_class[c]), int(n_per_class[c]))
+        for c in np.flatnonzero(n_per_class).tolist()
+    ]
+    mean = math.fsum(score.value for score in per_class) / len(per_class)
+    every = Score(f"{metric}{form}", "", int(right_N.sum()) / len(truth_N), len(truth_N))
+    return [every, Score(f"{metric}_class_mean{form}", "", mean, len(truth_N)), *per_class]
 
 
 def rank_classes(

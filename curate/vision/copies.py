@@ -130,3 +130,35 @@ def components(n: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDA
         apart = label[left] != label[right]
         left, right = left[apart], right[apart]
     return label
+
+
+def stars(n: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Clusters of a graph in which every member is a neighbour of one and the same member.
+
+    Connected components chain look-alikes: a resembles b, b resembles c, and a photograph ends up with another one.
+    Here the node with the most neighbours takes all of them, then the next that is left, and so on: two members are
+    at most two edges apart.
+
+    Args:
+        n: Number of nodes.
+        left: One end of each edge.
+        right: The other end.
+
+    Returns:
+        int64, n: the smallest node of each node's cluster.
+    """
+    ends = np.concatenate([np.stack([left, right], axis=1), np.stack([right, left], axis=1)])
+    ends = np.unique(ends[ends[:, 0] != ends[:, 1]], axis=0)
+    starts = np.searchsorted(ends[:, 0], np.arange(n + 1))
+    degree = np.diff(starts)
+    label = np.arange(n, dtype=np.int64)
+    is_taken = np.zeros(n, bool)
+    linked = np.flatnonzero(degree)
+    for centre in linked[np.argsort(-degree[linked], kind="stable")].tolist():
+        if is_taken[centre]:
+            continue
+        around = ends[starts[centre] : starts[centre + 1], 1]
+        members = np.append(around[~is_taken[around]], centre)
+        is_taken[members] = True
+        label[members] = members.min()
+    return label

@@ -10,9 +10,8 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -42,6 +41,9 @@ _PILLOW = {"jpeg": "JPEG", "png": "PNG", "gif": "GIF", "webp": "WEBP", "bmp": "B
 # Complaints of libjpeg after which part of the picture is not what was stored.
 _JPEG_HARM = ("Premature end", "premature end", "bad Huffman code", "found marker", "progression sequence")
 _ORIENTATION = 0x0112
+_EXIF = b"Exif\x00\x00"
+_APP1, _SCAN = 0xE1, 0xDA
+_SEGMENTS = frozenset([0xC0, 0xC1, 0xC2, 0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)])  # markers that a length follows
 _TINY_PX = 8
 
 
@@ -69,8 +71,7 @@ class DecodeError(InputError):
         self.format, self.width, self.height = format, width, height
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """A decoded image.
 
     Attributes:
@@ -80,6 +81,8 @@ class Decoded:
         height: Full height in pixels, as shown.
         format: Format by content, as `sniff` names it.
         remark: What is odd about the file; empty where nothing is.
+        decoder: What gave the pixels: 'libjpeg-turbo' (plain JPEG) or 'pillow' (all else). Without a version, so that
+            equal rows stay equal when a library is brought up to date.
     """
 
     pixels: NDArray[np.uint8]
@@ -87,6 +90,7 @@ class Decoded:
     height: int
     format: str
     remark: str
+    decoder: str
 
 
 def sniff(data: bytes) -> str | None:
@@ -216,11 +220,26 @@ def _decode_jpeg(
         return None
     if grey:
         pixels = pixels[:, :, 0]
-    return _upright(pixels, width, height, "jpeg", remarks, _jpeg_orientation(data))
+    return _upright(pixels, width, height, "jpeg", remarks, _jpeg_orientation(data), "libjpeg-turbo")
+
+
+def _has_exif(jpeg: bytes) -> bool:
+    """Whether a segment before the image data holds EXIF; searching all bytes for it takes longer."""
+    at, end = 2, len(jpeg) - 10
+    while at < end and jpeg[at] == 0xFF:
+        marker = jpeg[at + 1]
+        if marker == _SCAN:
+            return False
+        if marker == _APP1 and jpeg.startswith(_EXIF, at + 4):
+            return True
+        if marker not in _SEGMENTS:
+            break
+        at += 2 + (jpeg[at + 2] << 8 | jpeg[at + 3])
+    return jpeg.find(_EXIF, 0, 1 << 17) >= 0  # odd markers or bytes between segments, which decoders skip
 
 
 def _jpeg_orientation(data: bytes) -> int:
-    if data.find(b"Exif\x00\x00", 0, 1 << 17) < 0:
+    if not _has_exif(data):
         return 1
     with _quiet_pillow():
         try:
@@ -278,7 +297,7 @@ def _load(image: Image.Image, kind: str, min_size_px: int | None, grey: bool, re
     if factor > 1:
         flat = flat.reduce(factor)
     pixels = np.array(flat.convert("L") if grey else flat, dtype=np.uint8)
-    return _upright(pixels, width, height, kind, remarks, turn)
+    return _upright(pixels, width, height, kind, remarks, turn, "pillow")
 
 
 def _remarks(image: Image.Image) -> list[str]:
@@ -326,7 +345,7 @@ def _eight_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def _upright(
-    pixels: NDArray[np.uint8], width: int, height: int, kind: str, remarks: list[str], orientation: int
+    pixels: NDArray[np.uint8], width: int, height: int, kind: str, remarks: list[str], orientation: int, decoder: str
 ) -> Decoded:
     if orientation != 1:
         remarks.append(f"EXIF orientation {orientation} applied")
@@ -339,7 +358,7 @@ def _upright(
         pixels = np.ascontiguousarray(pixels[::rows, ::columns])
     if min(width, height) < _TINY_PX:
         remarks.append(f"tiny: {width} x {height} pixels")
-    return Decoded(pixels, width, height, kind, "; ".join(remarks))
+    return Decoded(pixels, width, height, kind, "; ".join(remarks), decoder)
 
 
 def _first_line(error: Exception) -> str:

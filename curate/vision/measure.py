@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 from curate.vision.decode import DecodeError, decode
 from curate.vision.phash import MIN_SIZE_PX, phash, shrink
 
-_HASHED_AT_ONCE = 2048
+_WAITING_PX = 1 << 24
+"""Luma pixels that are held until they are hashed, at most; images of one shape are then hashed together."""
+
+_Row = tuple[str | None, str | None, int | None, int | None, str | None, str | None]
 
 
 class Measures:
-    """Columns over images, filled one image at a time; of the pixels only 32 × 32 luma is kept.
+    """Columns over images, filled one image at a time.
 
     Args:
         max_pixels: Largest width × height that is decoded.
@@ -21,10 +24,10 @@ class Measures:
 
     def __init__(self, max_pixels: int) -> None:
         self._max_pixels = max_pixels
-        self._rows: list[tuple[Any, ...]] = []
+        self._rows: list[_Row] = []
         self._hashes: list[int | None] = []
-        self._greys: list[NDArray[np.uint8]] = []
-        self._unhashed: list[int] = []
+        self._greys: dict[tuple[int, ...], list[tuple[int, NDArray[np.uint8]]]] = {}
+        self._n_waiting_px = 0
 
     def add(self, data: bytes) -> tuple[str | None, str]:
         """Measure one image.
@@ -35,21 +38,23 @@ class Measures:
         Returns:
             Its format by content, and what is odd about it (empty if nothing, or if it is damaged).
         """
+        digest = sha256(data).hexdigest()
         try:
             decoded = decode(data, min_size_px=MIN_SIZE_PX, max_pixels=self._max_pixels, grey=True)
         except DecodeError as error:
-            self._append(sha256(data).hexdigest(), error.format, error.width, error.height, error.what)
+            self._rows.append((digest, error.format, error.width, error.height, error.what, None))
             return error.format, ""
-        self._unhashed.append(len(self._hashes))
-        self._greys.append(shrink(decoded.pixels))
-        self._append(sha256(data).hexdigest(), decoded.format, decoded.width, decoded.height, None)
-        if len(self._greys) == _HASHED_AT_ONCE:
+        grey, kind = decoded.pixels, decoded.format
+        self._greys.setdefault(grey.shape, []).append((len(self._rows), grey))
+        self._rows.append((digest, kind, decoded.width, decoded.height, None, decoded.decoder))
+        self._n_waiting_px += grey.size
+        if self._n_waiting_px > _WAITING_PX:
             self._hash()
-        return decoded.format, decoded.remark
+        return kind, decoded.remark
 
     def add_unread(self, reason: str) -> None:
         """Note an image whose bytes could not be read."""
-        self._append(None, None, None, None, f"cannot be read: {reason}")
+        self._rows.append((None, None, None, None, f"cannot be read: {reason}", None))
 
     def columns(self) -> dict[str, list[Any]]:
         """What was measured, in the order of the calls: sha256, format, width, height, phash, status, error."""
@@ -59,12 +64,17 @@ class Measures:
         status = ["ok" if error is None else "damaged" for error in columns["error"]]
         return {**columns, "phash": self._hashes, "status": status}
 
-    def _append(self, digest: str | None, kind: str | None, width: int | None, height: int | None, error: Any) -> None:
-        self._rows.append((digest, kind, width, height, error))
-        self._hashes.append(None)
+    def decoders(self) -> list[str | None]:
+        """What gave the pixels, in the order of the calls, as `Decoded.decoder` names it; None where nothing did."""
+        return [row[5] for row in self._rows]
 
     def _hash(self) -> None:
-        if self._greys:
-            for index, value in zip(self._unhashed, phash(np.stack(self._greys)).tolist(), strict=True):
-                self._hashes[index] = value
-            self._greys, self._unhashed = [], []
+        self._hashes += [None] * (len(self._rows) - len(self._hashes))
+        if not self._greys:
+            return
+        groups = list(self._greys.values())
+        small = np.concatenate([shrink(np.stack([grey for _, grey in group])) for group in groups])
+        places = [place for group in groups for place, _ in group]
+        for place, value in zip(places, phash(small).tolist(), strict=True):
+            self._hashes[place] = value
+        self._greys, self._n_waiting_px = {}, 0

@@ -1,13 +1,17 @@
-"""Exact nearest neighbours, with results that do not depend on blocks, threads or rounding.
+"""Exact nearest neighbours, with results that depend on the vectors alone.
 
-Candidates come from fast float32 products (FAISS, or torch on CUDA); the ones that could be among the best are scored
-again in float64, each pair on its own. Search against eval sets is exact, never approximate.
+Fast products bring candidates: float32 on the CPU (FAISS), TF32 on CUDA (torch). Each comes with a bound on its error,
+so that it is certain which candidates can be among the best; those are scored again in float64, each pair on its own
+and its terms added in one order. Blocks, threads and engines leave the result as it is, to the last bit. Where the
+candidates do not suffice, more are fetched. Nothing here is approximate.
 
-Dimension letters: Q queries, N base vectors, D dimensions, K neighbours.
+Dimension letters: Q queries, N base vectors, D dimensions, K neighbours, W candidates.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +21,13 @@ from numpy.typing import NDArray
 log = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 64 << 20
+_BLOCK_QUERIES = 1 << 15
+_PAIRS_AT_ONCE = 512  # their products stay in the processor's cache
 _GPU_WORTHWHILE = 1e12  # multiplications; below that a GPU's start costs more than it saves
+
+Nearest = Callable[[NDArray[np.float32], int, int], tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]]
+"""From queries, K and W to the best K of W candidates, exact products and rows, and a product that nothing outside the
+candidates exceeds, of each query. W is at most N."""
 
 
 def search(
@@ -32,7 +42,7 @@ def search(
         device: 'cpu', 'cuda', or 'auto': a GPU where there is one and the work is worth it.
 
     Returns:
-        similarity_QK: float32 inner products, largest first.
+        similarity_QK: float32 inner products, largest first. They are ordered, and rounded, from `similarity_of_pairs`.
         index_QK: int64 rows of the base; among equal products the lower row comes first.
     """
     k = min(k, len(base_ND))
@@ -41,19 +51,15 @@ def search(
     if similarity_QK.size == 0:
         return similarity_QK, index_QK
     queries_QD, base_ND = np.ascontiguousarray(queries_QD), np.ascontiguousarray(base_ND)
-    top = _candidates(base_ND, len(queries_QD), device)
-    # Largest error of a float32 product of these vectors, whatever the order of its sum.
-    slack = 2.0 * queries_QD.shape[1] * 2.0**-24 * _longest(queries_QD) * _longest(base_ND)
-    pending_Q, wanted = np.arange(len(queries_QD)), k + 8
+    nearest, spare = _engine(base_ND, len(queries_QD), device)
+    pending_Q, wanted = np.arange(len(queries_QD)), k + spare
     while len(pending_Q):
         wanted = min(wanted, len(base_ND))
         unsure = []
-        for rows in _blocks(pending_Q, 8 * wanted * queries_QD.shape[1]):
-            rough_QK, found_QK = top(queries_QD[rows], wanted)
-            exact_QK, found_QK = _rescore(queries_QD[rows], base_ND, found_QK)
-            similarity_QK[rows], index_QK[rows] = exact_QK[:, :k], found_QK[:, :k]
-            # What was not fetched scores at most the last rough product: is that certainly below the k-th?
-            unsure.append(rows[rough_QK[:, -1] + slack >= exact_QK[:, k - 1]])
+        for rows in _blocks(pending_Q, 32 * wanted):
+            exact_QK, index_QK[rows], most_Q = nearest(queries_QD[rows], k, wanted)
+            similarity_QK[rows] = exact_QK
+            unsure.append(rows[most_Q >= exact_QK[:, -1]])
         pending_Q = np.concatenate(unsure) if wanted < len(base_ND) else pending_Q[:0]
         wanted *= 4
     return similarity_QK, index_QK
@@ -72,14 +78,18 @@ def hamming_search(
     Returns:
         Row of the query, row of the base, and distance of each pair, sorted by both rows.
     """
-    found: list[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]] = []
-    step = max(1, (1 << 20) // max(1, len(base_N)))  # the block of distances stays in the cache
+    import faiss
+
+    index: Any = faiss.IndexBinaryFlat(64)
+    index.add(np.ascontiguousarray(base_N).view(np.uint8).reshape(-1, 8))
+    bytes_Q8 = np.ascontiguousarray(queries_Q).view(np.uint8).reshape(-1, 8)
+    found = [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8))]
+    step = max(1, _BLOCK_BYTES // (4 * max(1, len(base_N))))
     for start in range(0, len(queries_Q), step):
-        distance_QN = np.bitwise_count(queries_Q[start : start + step, None] ^ base_N[None, :])
-        query, base = np.nonzero(distance_QN <= max_distance)
-        found.append((query + start, base, distance_QN[query, base]))
-    if not found:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint8)
+        ends, distance, base = index.range_search(bytes_Q8[start : start + step], max_distance + 1)
+        query = np.repeat(np.arange(len(ends) - 1), np.diff(ends.astype(np.int64)))
+        order = np.lexsort((base, query))
+        found.append((query[order] + start, base[order], distance[order].astype(np.uint8)))
     query, base, distance = (np.concatenate(column) for column in zip(*found, strict=True))
     return query, base, distance
 
@@ -131,6 +141,9 @@ def similarity_of_pairs(
 ) -> NDArray[np.float64]:
     """Inner products of chosen pairs of rows, in float64 and in fixed order.
 
+    The product of two float32 numbers is exact in float64, and numpy's sum of a contiguous row depends on its length
+    alone, so that a product never depends on the other pairs.
+
     Args:
         left_ND: float32.
         left: Rows of `left_ND`, one per pair.
@@ -138,73 +151,71 @@ def similarity_of_pairs(
         right: Rows of `right_ND`, one per pair.
     """
     found = np.zeros(len(left), np.float64)
-    step = max(1, _BLOCK_BYTES // (16 * max(1, left_ND.shape[1])))
-    for start in range(0, len(left), step):
-        block = slice(start, start + step)
-        # The pairwise sum of a contiguous axis depends on its length alone.
-        products = left_ND[left[block]].astype(np.float64) * right_ND[right[block]]
-        found[block] = products.sum(axis=1)
+    narrow = np.empty((_PAIRS_AT_ONCE, left_ND.shape[1]), np.float32)
+    wide = np.empty(narrow.shape, np.float64)
+    products = np.empty(narrow.shape, np.float64)
+    for start in range(0, len(left), _PAIRS_AT_ONCE):
+        block = slice(start, start + _PAIRS_AT_ONCE)
+        n = len(left[block])
+        np.take(left_ND, left[block], axis=0, out=narrow[:n], mode="clip")
+        wide[:n] = narrow[:n]
+        np.take(right_ND, right[block], axis=0, out=narrow[:n], mode="clip")
+        products[:n] = narrow[:n]
+        products[:n] *= wide[:n]
+        np.add.reduce(products[:n], axis=1, out=found[block])
     return found
 
 
-def _rescore(
-    queries_QD: NDArray[np.float32], base_ND: NDArray[np.float32], found_QK: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    query = np.repeat(np.arange(len(queries_QD)), found_QK.shape[1])
-    exact = similarity_of_pairs(queries_QD, query, base_ND, found_QK.ravel())
-    exact_QK = exact.reshape(found_QK.shape).astype(np.float32)
-    order_QK = np.lexsort((found_QK, -exact_QK), axis=1)
-    return np.take_along_axis(exact_QK, order_QK, 1), np.take_along_axis(found_QK, order_QK, 1)
-
-
 def _blocks(rows_Q: NDArray[np.int64], bytes_per_row: int) -> Iterator[NDArray[np.int64]]:
-    step = max(1, _BLOCK_BYTES // bytes_per_row)
+    step = max(1, min(_BLOCK_QUERIES, _BLOCK_BYTES // bytes_per_row))
     for start in range(0, len(rows_Q), step):
         yield rows_Q[start : start + step]
 
 
-def _longest(vectors_ND: NDArray[np.float32]) -> float:
-    return float(np.sqrt(np.einsum("nd,nd->n", vectors_ND, vectors_ND).max(initial=0.0)))
+def _engine(base_ND: NDArray[np.float32], n_queries: int, device: str) -> tuple[Nearest, int]:
+    """What finds neighbours on the best device there is, and how many candidates more than K it should be asked for."""
+    if device == "cuda" or (device == "auto" and float(n_queries) * base_ND.size > _GPU_WORTHWHILE and _has_cuda()):
+        from curate.vision.tensor_search import nearest_on
 
-
-def _candidates(base_ND: NDArray[np.float32], n_queries: int, device: str) -> Any:
-    """A function from queries and k to rough products and rows, on the best device there is."""
+        return nearest_on(base_ND, "cuda"), 11
     import faiss
 
-    on_gpu = device == "cuda" or (device == "auto" and float(n_queries) * base_ND.size > _GPU_WORTHWHILE)
     index: Any = faiss.IndexFlatIP(base_ND.shape[1])
-    if on_gpu and getattr(faiss, "get_num_gpus", lambda: 0)():
-        index = faiss.index_cpu_to_all_gpus(index)
-    elif on_gpu and _cuda_available():
-        return _TorchIndex(base_ND).search
     index.add(base_ND)
-    return index.search
+    return partial(_nearest_on_cpu, index, base_ND, longest(base_ND)), 3
 
 
-def _cuda_available() -> bool:
+def _has_cuda() -> bool:
     import torch
 
     return bool(torch.cuda.is_available())
 
 
-class _TorchIndex:
-    """Exact inner products on CUDA in full float32, base in blocks, a running top k."""
+def _nearest_on_cpu(
+    index: Any, base_ND: NDArray[np.float32], longest_base: float, queries_QD: NDArray[np.float32], k: int, wanted: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    import faiss
 
-    def __init__(self, base_ND: NDArray[np.float32], block_rows: int = 1 << 18, device: str = "cuda") -> None:
-        import torch
+    rough_QW, found_QW = index.search(queries_QD, wanted)
+    exact_QW = np.empty(found_QW.shape, np.float64)
+    n_threads = min(faiss.omp_get_max_threads(), len(queries_QD))
+    edges = np.linspace(0, len(queries_QD), n_threads + 1).astype(int)
 
-        self.torch, self.device, self.block_rows = torch, device, block_rows
-        self.base_ND = torch.from_numpy(base_ND).to(device)
+    def score(first: int, end: int) -> None:
+        query = np.repeat(np.arange(first, end), wanted)
+        pairs = similarity_of_pairs(queries_QD, query, base_ND, found_QW[first:end].ravel())
+        exact_QW[first:end] = pairs.reshape(-1, wanted)
 
-    def search(self, queries_QD: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        torch = self.torch
-        queries = torch.from_numpy(queries_QD).to(self.device)
-        best = torch.empty((len(queries), 0), device=self.device)
-        rows = torch.empty((len(queries), 0), dtype=torch.int64, device=self.device)
-        for start in range(0, len(self.base_ND), self.block_rows):
-            block = queries @ self.base_ND[start : start + self.block_rows].T
-            value, index = block.topk(min(k, block.shape[1]), dim=1)
-            best, rows = torch.cat((best, value), dim=1), torch.cat((rows, index + start), dim=1)
-            best, order = best.topk(min(k, best.shape[1]), dim=1)
-            rows = rows.gather(1, order)
-        return best.cpu().numpy(), rows.cpu().numpy()
+    with ThreadPoolExecutor(n_threads) as threads:
+        list(threads.map(score, edges[:-1], edges[1:]))
+    order_QW = np.lexsort((found_QW, -exact_QW), axis=1)[:, :k]
+    # Largest error of a float32 product, whatever the order of its sum (Higham 2002, 3.1), doubled.
+    unit = 2.0 * queries_QD.shape[1] * 2.0**-24
+    lengths_Q = np.sqrt(np.einsum("qd,qd->q", queries_QD, queries_QD, dtype=np.float64))
+    most_Q = rough_QW[:, -1] + unit * longest_base * lengths_Q
+    return np.take_along_axis(exact_QW, order_QW, 1), np.take_along_axis(found_QW, order_QW, 1), most_Q
+
+
+def longest(vectors_ND: NDArray[np.float32]) -> float:
+    """Length of the longest row."""
+    return float(np.sqrt(np.einsum("nd,nd->n", vectors_ND, vectors_ND).max(initial=0.0)) * (1 + 1e-5))

@@ -22,7 +22,7 @@ MIN_SIZE_PX = 128
 _HALVED_PX = 160  # length of a side from which averaging pairs of pixels first costs next to no accuracy
 _LOBES = 3
 _UNIT = 1 << 15  # weights are multiples of 1 / _UNIT: 255 × their absolute sum stays under 2^24, exact in float32
-_GEMM_MAX = 1 << 18  # up to here OpenBLAS stays in the calling thread; workers run beside each other already
+_CACHED_PX = 1 << 18  # pixels at once, so that a step finds in the cache what the step before it wrote
 _KEPT = 8  # coefficients per axis
 _CHUNK = 4096
 _COSINES = np.round(
@@ -30,50 +30,98 @@ _COSINES = np.round(
 )  # DCT-II up to a factor, _KEPT × SIDE_PX
 
 
-def shrink(grey_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Shrink a luma image to what `phash` takes.
+def shrink(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Shrink luma images to what `phash` takes.
 
     Long sides are halved by averaging pairs, then Lanczos with support scaled to the factor, as Pillow and so
-    imagehash do it; averaging areas instead would move half as many bits again. Exact, thus equal everywhere.
+    imagehash do it; averaging areas instead would move half as many bits again. Exact, thus equal everywhere, and
+    for an image alone the same as among others.
 
     Args:
-        grey_HW: uint8 luma, H × W.
+        grey: uint8 luma, H × W, or N × H × W for images of one shape, which share most of the cost.
 
     Returns:
-        uint8, 32 × 32.
+        uint8, 32 × 32 or N × 32 × 32.
     """
-    true_height, true_width = grey_HW.shape
-    grey_HW, step_y = _halve(grey_HW)
-    grey_WH, step_x = _halve(grey_HW.T)
-    height, width = grey_WH.T.shape
-    rows, pixels = _lanczos(height, true_height / step_y), grey_WH.T.astype(np.float32)
-    narrow = np.empty((SIDE_PX, width), np.float32)
-    at_once = _GEMM_MAX // (SIDE_PX * height)
-    for start in range(0, width, at_once):
-        np.matmul(rows, pixels[:, start : start + at_once], out=narrow[:, start : start + at_once])
+    grey_NHW = grey if grey.ndim == 3 else grey[None]
+    n, height, width = grey_NHW.shape
+    small_N3232 = np.empty((n, SIDE_PX, SIDE_PX), np.uint8)
+    at_once = max(1, _CACHED_PX // (height * width))
+    for start in range(0, n, at_once):
+        _shrink_chunk(grey_NHW[start : start + at_once], small_N3232[start : start + at_once])
+    return small_N3232.reshape(*grey.shape[:-2], SIDE_PX, SIDE_PX)
+
+
+def _shrink_chunk(grey_NHW: NDArray[np.uint8], out_N3232: NDArray[np.uint8]) -> None:
+    true_height, true_width = grey_NHW.shape[1:]
+    grey_NHW, step_y = _halve_rows(grey_NHW)
+    grey_NHW, step_x = _halve_columns(grey_NHW)
+    n, height, width = grey_NHW.shape
+    pixels_NHW = grey_NHW.astype(np.float32)
+    narrow_N32W = np.empty((n, SIDE_PX, width), np.float32)
+    for row, start, stop, weights in _bands(height, true_height / step_y, 8):
+        np.matmul(weights, pixels_NHW[:, start:stop], out=narrow_N32W[:, row : row + 8])
     # Rounded and clipped between the passes, as Pillow does; that also keeps the second one exact.
-    return _to_levels(_to_levels(narrow) @ _lanczos(width, true_width / step_x).T).astype(np.uint8)
+    _to_levels(narrow_N32W)
+    small_N3232 = np.empty((n, SIDE_PX, SIDE_PX), np.float32)
+    for column, start, stop, weights in _bands(width, true_width / step_x, 16):
+        np.matmul(narrow_N32W[:, :, start:stop], weights.T, out=small_N3232[:, :, column : column + 16])
+    out_N3232[:] = _to_levels(small_N3232)
 
 
-def _halve(grey: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+def _halve_rows(grey_NHW: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
     """Means of 2, 4, … rows, so that few enough are left, and how many; rows over at the end are left out."""
     step = 1
-    while len(grey) >= _HALVED_PX:
-        pairs = grey[0 : len(grey) // 2 * 2 : 2].astype(np.uint16) + grey[1::2]
-        grey, step = ((pairs + np.uint16(1)) >> 1).astype(np.uint8), step * 2
-    return grey, step
+    while (height := grey_NHW.shape[1]) >= _HALVED_PX:
+        upper, lower = grey_NHW[:, 0 : height // 2 * 2 : 2], grey_NHW[:, 1::2]
+        # (a + b + 1) >> 1 without a wider type.
+        grey_NHW, step = (upper | lower) - ((upper ^ lower) >> np.uint8(1)), step * 2
+    return grey_NHW, step
+
+
+def _halve_columns(grey_NHW: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    """The same for columns; two neighbours are read as one number, steps of two bytes would take far longer."""
+    step = 1
+    while (width := grey_NHW.shape[2]) >= _HALVED_PX:
+        pairs = np.ascontiguousarray(grey_NHW[:, :, : width // 2 * 2]).view(np.uint16)
+        sums = (pairs >> np.uint16(8)) + (pairs & np.uint16(255))
+        sums += np.uint16(1)
+        sums >>= np.uint16(1)
+        grey_NHW, step = sums.astype(np.uint8), step * 2
+    return grey_NHW, step
 
 
 def _to_levels(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sums of weights as whole levels 0 … 255, in place; np.clip alone would take longer than all of this."""
+    """Sums of weights as whole levels 0 … 255, in place."""
     values *= np.float32(1 / _UNIT)
     np.rint(values, out=values)
-    np.maximum(values, np.float32(0), out=values)
-    np.minimum(values, np.float32(255), out=values)
-    return values
+    return values.clip(np.float32(0), np.float32(255), out=values)
 
 
 @lru_cache(maxsize=8 * _HALVED_PX)
+def _bands(n_px: int, extent: float, n_rows: int) -> list[tuple[int, int, int, NDArray[np.float32]]]:
+    """`_lanczos` without most of its zeros.
+
+    Products with so few rows also stay in the calling thread (OpenBLAS shares out those above 2^18 multiplications),
+    and workers run beside each other already.
+
+    Args:
+        n_px: As in `_lanczos`.
+        extent: Likewise.
+        n_rows: Rows of weights in a band.
+
+    Returns:
+        First row, first pixel, last pixel + 1, and weights of each band.
+    """
+    weights, found = _lanczos(n_px, extent), []
+    for row in range(0, SIDE_PX, n_rows):
+        band = weights[row : row + n_rows]
+        used = np.flatnonzero(band.any(axis=0))
+        start, stop = int(used[0]), int(used[-1]) + 1
+        found.append((row, start, stop, np.ascontiguousarray(band[:, start:stop])))
+    return found
+
+
 def _lanczos(n_px: int, extent: float) -> NDArray[np.float32]:
     """Weights × _UNIT of n_px pixels for each of SIDE_PX, whole numbers; each row adds up to _UNIT.
 

@@ -1,25 +1,32 @@
 """Vectors that were computed elsewhere, joined to images by the source's own key.
 
-Two layouts:
+Three layouts:
 
     FILE.parquet    columns key (string) and vector (list or fixed-size list of floats)
     FILE.npy        N × D floats, with the N keys beside it: FILE.keys.txt (UTF-8, one a line),
                     or FILE.keys.parquet / FILE.keys.csv with a column key
+    FOLDER          of clip-retrieval: img_emb/img_emb_N.npy and metadata/metadata_N.parquet, whose column key, or
+                    else image_path, holds the keys
+
+Vectors stay on disk and are read where they are asked for, .npy by the page and Parquet by the row group. In memory
+are only the digests of the keys: 24 bytes each.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from curate.errors import FormatError, MissingInputError
+from curate.errors import FormatError
+from curate.vision.specs import file_sha256
+from curate.vision.vector_files import VectorFile, open_file, pair_files
 
-_KEY_FILES = (".keys.txt", ".keys.parquet", ".keys.csv")
+_DIGEST_WHOLE = 1 << 30  # bytes; more would take longer to hash than a plan may take
 
 
 @dataclass(frozen=True)
@@ -27,64 +34,95 @@ class KeyedVectors:
     """Vectors by key.
 
     Attributes:
-        row: Row of each key.
-        vectors: float32 N × D, every row of length 1.
+        files: What holds them.
+        first: Row of the first vector of each file, among all, and behind them the number of rows.
+        digests: Digests of all keys as two uint64 columns, upper and lower half, sorted; N × 2.
+        rows: int64, the row of each.
     """
 
-    row: dict[str, int]
-    vectors: NDArray[np.float32]
+    files: tuple[VectorFile, ...]
+    first: NDArray[np.int64]
+    digests: NDArray[np.uint64]
+    rows: NDArray[np.int64]
+
+    def look_up(self, keys: Sequence[str | None]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Vectors of the keys that are there.
+
+        Args:
+            keys: Any keys; None is never there.
+
+        Returns:
+            Places of the keys that were found, ascending, and their vectors, float32, of length 1.
+
+        Raises:
+            FormatError: A vector of zeros, or with NULL, NaN or infinity in it; or of another length than others.
+        """
+        asked = np.array([place for place, key in enumerate(keys) if key is not None], np.int64)
+        wanted = _key_digests(pa.array([keys[place] for place in asked], pa.string()))
+        place = np.searchsorted(self.digests[:, 0], wanted[:, 0])
+        found = np.full(len(asked), -1, np.int64)
+        inside = np.arange(len(asked))
+        while len(inside := inside[place[inside] < len(self.rows)]):
+            same = self.digests[place[inside]] == wanted[inside]
+            found[inside[same.all(axis=1)]] = self.rows[place[inside[same.all(axis=1)]]]
+            inside = inside[same[:, 0] & ~same[:, 1]]  # equal upper halves: look at the next
+            place[inside] += 1
+        there = found >= 0
+        vectors_ND = self._take(found[there])
+        return asked[there], _unit(vectors_ND, [keys[place] for place in asked[there]])
+
+    def _take(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        vectors_ND = np.zeros((len(rows), self.files[0].dim), np.float64)
+        owner = np.searchsorted(self.first, rows, side="right") - 1
+        for number in np.unique(owner):
+            mine = np.flatnonzero(owner == number)
+            vectors_ND[mine] = self.files[number].take(rows[mine] - self.first[number])
+        return vectors_ND
 
 
-def vector_files(path: Path) -> tuple[Path, ...]:
-    """The file, and for .npy the one with its keys.
-
-    Raises:
-        MissingInputError: One of them is not there.
-        FormatError: Neither Parquet nor .npy.
-    """
-    if not path.is_file():
-        raise MissingInputError("no such file", where=str(path))
-    if path.suffix == ".parquet":
-        return (path,)
-    if path.suffix != ".npy":
-        raise FormatError("vectors come as .parquet or .npy", where=str(path))
-    for suffix in _KEY_FILES:
-        if (keys := path.with_suffix(suffix)).is_file():
-            return path, keys
-    wanted = " or ".join(path.with_suffix(suffix).name for suffix in _KEY_FILES)
-    raise MissingInputError("the keys of its rows are missing", where=str(path), fix=f"Put {wanted} beside it.")
-
-
-def read_vectors(path: Path) -> KeyedVectors:
-    """Read and normalise a file of vectors.
+def open_vectors(path: Path) -> KeyedVectors:
+    """Open vectors, and read their keys.
 
     Args:
-        path: Parquet or .npy, see the top of this file. No pickle is ever read.
+        path: One of the layouts at the top of this file. No pickle is ever read.
 
     Raises:
         MissingInputError: The file, or that of its keys, is not there.
-        FormatError: Wrong columns or shape, a key twice, a vector of zeros, or one with NaN or infinity.
+        FormatError: Wrong columns or shape, or a key twice.
     """
-    files = vector_files(path)
-    try:
-        keys, vectors_ND = _read_parquet(path) if len(files) == 1 else (_read_keys(files[1]), _read_npy(path))
-    except (pa.ArrowException, ValueError, UnicodeDecodeError, EOFError, KeyError) as error:
-        raise FormatError(f"cannot be read: {str(error).splitlines()[0]}", where=str(path)) from error
-    if len(keys) != len(vectors_ND):
-        raise FormatError(f"{len(vectors_ND)} vectors but {len(keys)} keys", where=str(files[-1]))
-    row = {key: i for i, key in enumerate(keys)}
-    if len(row) != len(keys):
-        twice = next(key for i, key in enumerate(keys) if row[key] != i)
-        raise FormatError(f"key '{twice}' occurs twice", where=str(files[-1]))
-    # Largest component to 1 first: squares of huge or tiny numbers would leave the range of floats.
-    largest_N = np.abs(vectors_ND).max(axis=1, initial=0.0)
-    bad = np.flatnonzero(~(np.isfinite(largest_N) & (largest_N > 0)))
-    if len(bad):
-        reason = "all zeros" if largest_N[bad[0]] == 0 else "NaN or infinity in it"
-        raise FormatError(f"the vector of key '{keys[bad[0]]}' has no direction: {reason}", where=str(path))
-    scaled_ND = vectors_ND / largest_N[:, None]
-    length_N = np.sqrt((scaled_ND * scaled_ND).sum(axis=1))
-    return KeyedVectors(row, (scaled_ND / length_N[:, None]).astype(np.float32))
+    files = tuple(open_file(vectors, keys) for vectors, keys in pair_files(path))
+    odd = next((file for file in files if file.dim != files[0].dim), None)
+    if odd:
+        raise FormatError(f"vectors of length {odd.dim}, not {files[0].dim} as before", where=str(odd.path))
+    parts = [np.concatenate([_NO_DIGESTS, *map(_key_digests, file.read_keys())]) for file in files]
+    for file, part in zip(files, parts, strict=True):
+        if len(part) != file.n_rows:
+            raise FormatError(f"{file.n_rows} vectors but {len(part)} keys", where=str(file.path))
+    first = np.concatenate([[0], np.cumsum([len(part) for part in parts])])
+    digests = np.concatenate(parts)
+    order = np.lexsort((digests[:, 1], digests[:, 0]))
+    digests = digests[order]
+    twice = np.flatnonzero((digests[1:] == digests[:-1]).all(axis=1))
+    opened = KeyedVectors(files, first, digests, order)
+    if len(twice):
+        row = int(order[twice].min())
+        raise FormatError(f"key '{_key_at(opened, row)}' occurs twice", where=str(path))
+    return opened
+
+
+def vectors_digest(path: Path) -> str:
+    """What names the vectors: a digest over all files' content, or, beyond 1 GiB, over their names, sizes and times.
+
+    Raises:
+        MissingInputError: One of them is not there.
+        FormatError: None of the layouts.
+    """
+    files = [file for pair in pair_files(path) for file in dict.fromkeys(pair)]
+    stats = [file.stat() for file in files]
+    if sum(stat.st_size for stat in stats) <= _DIGEST_WHOLE:
+        return " ".join(file_sha256(file) for file in files)
+    facts = [f"{file.name} {stat.st_size} {stat.st_mtime_ns}" for file, stat in zip(files, stats, strict=True)]
+    return sha256("\n".join(facts).encode()).hexdigest()
 
 
 def column_vectors(lists: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -106,43 +144,38 @@ def column_vectors(lists: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.float
     return rows, (wide_ND / length_N[:, None]).astype(np.float32)
 
 
-def _read_parquet(path: Path) -> tuple[list[str], NDArray[np.float64]]:
-    names = pq.read_schema(path).names
-    missing = [name for name in ("key", "vector") if name not in names]
-    if missing:
-        raise FormatError(f"no column {' and '.join(missing)}; it has {', '.join(names)}", where=str(path))
-    table = pq.read_table(path, columns=["key", "vector"])
-    keys = table["key"].cast(pa.string()).combine_chunks()
-    column = table["vector"].combine_chunks()
-    kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    if not any(is_kind(column.type) for is_kind in kinds):
-        raise FormatError(f"column vector is {column.type}, not a list of floats", where=str(path))
-    if keys.null_count or column.null_count:
-        raise FormatError("column key or vector has NULLs", where=str(path))
-    lengths = pc.unique(pc.list_value_length(column)).to_pylist()
-    if len(lengths) > 1:
-        raise FormatError(f"vectors of different lengths, {lengths[0]} and {lengths[1]}", where=str(path))
-    values = column.flatten()
-    if values.null_count:
-        raise FormatError("a vector has NULLs in it", where=str(path))
-    flat = values.to_numpy(zero_copy_only=False).astype(np.float64)
-    return keys.to_pylist(), flat.reshape(len(column), lengths[0] if lengths else 0)
+_NO_DIGESTS = np.zeros((0, 2), np.uint64)
 
 
-def _read_npy(path: Path) -> NDArray[np.float64]:
-    array = np.load(path, allow_pickle=False, mmap_mode="r")
-    if array.ndim != 2 or array.dtype.kind not in "fiu":
-        raise FormatError(f"holds {array.dtype} of shape {array.shape}, not N x D numbers", where=str(path))
-    return np.asarray(array, dtype=np.float64)
+def _key_digests(keys: pa.Array) -> NDArray[np.uint64]:
+    """MD5 of each key, as two columns; it tells keys apart, it guards nothing."""
+    import duckdb
+
+    with duckdb.connect() as con:
+        con.register("keys", pa.table({"key": keys}))
+        table = con.sql("SELECT from_hex(md5(key)) AS digest FROM keys").to_arrow_table()
+    column = table["digest"].combine_chunks().cast(pa.binary(16))
+    halves = np.frombuffer(column.buffers()[1], ">u8", count=2 * len(column), offset=16 * column.offset)
+    return halves.reshape(-1, 2).astype(np.uint64)
 
 
-def _read_keys(path: Path) -> list[str]:
-    if path.name.endswith(".txt"):
-        return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    if path.name.endswith(".parquet"):
-        table = pq.read_table(path, columns=["key"])
-    else:
-        options = pyarrow.csv.ConvertOptions(include_columns=["key"], column_types={"key": pa.string()})
-        table = pyarrow.csv.read_csv(path, convert_options=options)
-    keys: list[str] = table["key"].cast(pa.string()).to_pylist()
-    return keys
+def _key_at(vectors: KeyedVectors, row: int) -> str:
+    owner = int(np.searchsorted(vectors.first, row, side="right")) - 1
+    at = int(vectors.first[owner])
+    for keys in vectors.files[owner].read_keys():
+        if row < at + len(keys):
+            return str(keys[row - at].as_py())
+        at += len(keys)
+    return ""
+
+
+def _unit(vectors_ND: NDArray[np.float64], keys: list[Any]) -> NDArray[np.float32]:
+    # Largest component to 1 first: squares of huge or tiny numbers would leave the range of floats.
+    largest_N = np.abs(vectors_ND).max(axis=1, initial=0.0)
+    bad = np.flatnonzero(~(np.isfinite(largest_N) & (largest_N > 0)))
+    if len(bad):
+        reason = "all zeros" if largest_N[bad[0]] == 0 else "NaN or infinity in it"
+        raise FormatError(f"the vector of key '{keys[bad[0]]}' has no direction: {reason}")
+    scaled_ND = vectors_ND / largest_N[:, None]
+    length_N = np.sqrt((scaled_ND * scaled_ND).sum(axis=1))
+    return np.asarray(scaled_ND / length_N[:, None], dtype=np.float32)

@@ -40,7 +40,7 @@ LOOKED_UP = [
     (1, "dedup --against imagenet_val", ["no eval set 'imagenet_val'", "Known: evalset", "curate evalset add"]),
     (1, "evaluate nowhere --on evalst", ["no evaluation set 'evalst'", "Did you mean 'evalset'"]),
     (1, "evalset remove evalst", ["no eval set 'evalst'", "Did you mean 'evalset'"]),
-    (1, "evalset export evalst out.parquet", ["no eval set 'evalst'"]),
+    (1, "evalset export evalst --out out.parquet", ["no eval set 'evalst'"]),
     (1, "embed --encoder foo", ["no encoder 'foo'", "builtin, file:"]),
     (1, "score-labels --encoder foo", ["no descriptors of encoder 'foo'", "Known: builtin"]),
     # files that are not there
@@ -54,7 +54,7 @@ LOOKED_UP = [
     (1, "train nowhere", ["no manifest in 'nowhere'", "build-manifest --out"]),
     (1, "train nowhere --recipe nothing", ["no manifest in 'nowhere'"]),
     (1, "evaluate nowhere --on evalset", ["no checkpoint in 'nowhere'"]),
-    (1, "evalset export evalset nowhere/out.parquet", ["nowhere/out.parquet"]),
+    (1, "evalset export evalset --out nowhere/out.parquet", ["nowhere/out.parquet"]),
     # questions
     (2, "sql --format xml FROM_images", ["unknown format 'xml'", "table, csv, json, parquet"]),
     (1, "tables imags", ["no table 'imags'", "Did you mean 'images'"]),

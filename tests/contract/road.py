@@ -106,6 +106,9 @@ def settings(corpus: DemoCorpus, posts: Path) -> list[str]:
         f"ingest.sources=[{{path: '{posts}'}}]",
         f"add-evalset.sets=[{{name: evalset, path: '{corpus.evalset}'}}]",
         f"map-labels.classes='{corpus.classes}'",
+        "embed.plants=1",  # what pixel comparisons say is tested where they are made; here they cost time
+        "dedup.compare=0.1",
+        "dedup.k=3",
     ]
 
 

@@ -12,7 +12,7 @@ from curate.schema import table_schema
 from tests.contract.road import N_TARS, copy_of, exported, read_records, travel, write_tars
 
 SHARD_STAGES = ("ingest", "map-labels", "embed", "dedup")
-EVAL_PARTS = {"embed": 1}
+EVAL_PARTS = {"embed": 2, "dedup": 2}
 """Parts that do not come from tars of posts."""
 
 

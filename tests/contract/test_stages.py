@@ -11,7 +11,7 @@ from curate.stage import Stage
 from curate.stages.catalog import STAGES
 from tests.contract.road import LAST, STORED, declared
 
-PEOPLE = {"audits", "audit_samples", "tombstones"}
+PEOPLE = {"audits", "audit_samples", "duplicate_reviews", "tombstones"}
 """Tables that no stage writes: commands append to them what people decide."""
 
 RUN = [stage for stage in STAGES if stage.name not in ("load-wordnet", "train", "evaluate")]
@@ -38,6 +38,17 @@ REFERENCES = {
     "eval_embeddings": [
         "(eval_set, eval_image_id, sha256) IN (SELECT (eval_set, eval_image_id, sha256) FROM eval_images)"
     ],
+    "planted_embeddings": [
+        "(eval_set, eval_image_id, sha256) IN (SELECT (eval_set, eval_image_id, sha256) FROM eval_images)"
+    ],
+    "planted_copies": [
+        "(eval_set, eval_image_id, transform) IN (SELECT (eval_set, eval_image_id, transform) FROM planted_embeddings)"
+    ],
+    "eval_twins": [
+        "eval_image_id <> other_id AND (eval_set, other_id) IN (SELECT (eval_set, eval_image_id) FROM eval_images)"
+    ],
+    "duplicate_thresholds": ["eval_set IN (SELECT eval_set FROM eval_sets)", "n_hits <= n_images"],
+    "planted_recall": ["eval_set IN (SELECT eval_set FROM eval_sets)", "low <= recall AND recall <= high"],
     "duplicate_candidates": ["(eval_set, eval_image_id) IN (SELECT (eval_set, eval_image_id) FROM eval_images)"],
     "near_duplicates": [
         "(image_id, eval_set, eval_image_id) IN (SELECT (image_id, eval_set, eval_image_id) FROM duplicate_candidates)"

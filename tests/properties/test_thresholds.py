@@ -22,8 +22,7 @@ def session(road, tmp_path_factory):
 limits = st.fixed_dictionaries(
     {
         "precision": st.floats(0.01, 1),
-        "max_phash_distance": st.none() | st.integers(0, 12),
-        "min_similarity": st.none() | st.floats(0.5, 1),
+        "min_score": st.none() | st.floats(0, 100),
         "within": st.booleans(),
     }
 )
@@ -40,7 +39,7 @@ choices = st.fixed_dictionaries(
 
 @settings(max_examples=2, deadline=None, derandomize=True)
 @given(limits, choices)
-@example({"min_similarity": 0.5, "max_phash_distance": 12}, {"min_precision": 1e-9, "min_images": 1})
+@example({"min_score": 5.0}, {"min_precision": 1e-9, "min_images": 1})
 def test_copies_stay_out_and_labels_are_accounted_for(session, limits, choices):
     steps = [
         Step(DEDUP, build_params(DEDUP.params, {"against": ["evalset"], **limits}, "dedup")),

@@ -87,6 +87,17 @@ def test_reasons(corpus, tmp_path):
     assert {r["rule"] for (_, key), r in reasons.items() if key == "c01"} == {"below_threshold"}
 
 
+def test_copies_of_eval_images_may_stay(corpus, tmp_path):
+    tables, _ = corpus
+    found, before = build(tables, tmp_path, leaks="keep"), build(tables, tmp_path)
+    assert "near_duplicate" not in found["exclusions"]["rule"].to_pylist()
+    of_copies = {image_id(9), image_id(10)}
+    kept = set(found["manifest"]["image_id"].to_pylist())
+    assert of_copies & kept and not of_copies & set(before["manifest"]["image_id"].to_pylist())
+    assert {image_id(8), image_id(11)} & kept == set()  # damaged, forgotten
+    assert set(found["manifest"]["manifest_id"].to_pylist()) != set(before["manifest"]["manifest_id"].to_pylist())
+
+
 def test_labels_of_classes_that_were_left_out_are_excluded_by_their_rule(corpus, tmp_path):
     tables, labels = corpus
     became = {0: 0, 1: 0, 2: None, 3: 3}
@@ -189,6 +200,7 @@ def test_audited_evidence(corpus, tmp_path):
 @pytest.mark.parametrize(
     "params",
     [{"min_precision": 0.0}, {"min_precision": 80}, {"confidence": 1.0}, {"evidence": "none"}, {"min_images": 0},
+     {"leaks": "drp"},
      {"resampling": "log"}, {"resampling_t": 0}, {"val_share": 1.0}],
 )  # fmt: skip
 def test_parameters_are_checked(corpus, tmp_path, params):

@@ -1,252 +1,335 @@
 import datetime
-import hashlib
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from curate.errors import MissingInputError, ParameterError
+from curate.errors import InputError, MissingInputError, ParameterError
 from curate.schema import check_rows, conform, table_schema
 from curate.stages import dedup
-from curate.vision.neighbors import search
+from curate.stages.dedup_search import suspicion
+from curate.vision.planting import plan_plants
+from tests.stages.pictures import ENCODER, as_tables, describe, digest, draw, make_world, rows_of, saved
 from tests.tables import MemoryTables
 
-ENCODER = "test#0123456789ab"
-MIRROR = 0x5555555555555555
-N_CORPUS, N_EVAL, DIM = 900, 150, 24
-
-
-def rows_of(name, rows):
-    return pa.Table.from_pylist(rows, schema=table_schema(name).arrow)
-
-
-def code(random):
-    """A hash as images have them: half of its bits are set."""
-    return sum(1 << int(bit) for bit in random.permutation(64)[:32])
-
-
-def turned(value, n_bits, random):
-    """As many set bits cleared as clear bits set."""
-    ones = [bit for bit in range(64) if value >> bit & 1]
-    zeros = [bit for bit in range(64) if not value >> bit & 1]
-    for bits in (ones, zeros):
-        for bit in random.permutation(bits)[: n_bits // 2]:
-            value ^= 1 << int(bit)
-    return value
-
-
-def unit(vector):
-    return vector / np.linalg.norm(vector)
+OPTIONAL = (
+    "sources", "embeddings", "eval_images", "eval_sets", "eval_embeddings", "planted_embeddings", "duplicate_reviews",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def world():
-    """A corpus with planted copies of an eval set: 20 equal files, 20 near hashes, 10 mirrored, 20 near vectors."""
-    random = np.random.default_rng(0)
-    centres = random.standard_normal((30, DIM))
-
-    def fresh():
-        return unit(centres[random.integers(30)] + 0.7 * random.standard_normal(DIM))
-
-    evals = [{"sha": hashlib.sha256(b"e%d" % i).hexdigest(), "code": code(random), "vector": fresh()}
-             for i in range(N_EVAL)]  # fmt: skip
-    corpus, planted = [], {}
-    for i in range(N_CORPUS):
-        row = {"sha": hashlib.sha256(b"c%d" % i).hexdigest(), "code": code(random), "vector": fresh()}
-        source = evals[i % N_EVAL]
-        near = unit(source["vector"] + 0.01 * random.standard_normal(DIM))
-        if i < 20:
-            row, planted[i] = dict(source), "sha256"
-        elif i < 40:
-            row |= {"code": turned(source["code"], 2, random)}
-            planted[i] = "phash"
-        elif i < 50:
-            row |= {"code": turned(source["code"] ^ MIRROR, 2, random)}
-            planted[i] = "mirrored"
-        elif i < 70:
-            row |= {"vector": near}
-            planted[i] = "embedding"
-        corpus.append(row)
-    for i in range(70, 90):  # copies within the corpus: equal bytes, near hashes
-        corpus[i + 20] |= {"sha": corpus[i]["sha"]} if i < 80 else {"code": turned(corpus[i]["code"], 2, random)}
-    return corpus, evals, planted
+    return make_world()
 
 
-def as_tables(world):
-    corpus, evals, _ = world
-    images = [{"image_id": f"{i:032x}", "source": "s", "key": str(i), "occurrence": 0, "uri": "u", "byte_offset": 0,
-               "byte_length": 1, "sha256": row["sha"], "phash": row["code"], "width": 10 + i % 7, "height": 10,
-               "status": "ok"} for i, row in enumerate(corpus)]  # fmt: skip
-    images.append(images[0] | {"image_id": "f" * 32, "phash": None, "status": "damaged", "error": "so it was said"})
-    eval_images = [{"eval_set": "val", "eval_image_id": f"e{i:04d}", "uri": "u", "byte_offset": 0, "byte_length": 1,
-                    "sha256": row["sha"], "phash": row["code"], "status": "ok"}
-                   for i, row in enumerate(evals)]  # fmt: skip
-    eval_set = {"eval_set": "val", "root": "/", "format": "folder", "n_images": N_EVAL,
-                "added_at": datetime.datetime(2026, 1, 1)}  # fmt: skip
-    vectors = [{"image_id": f"{i:032x}", "encoder": ENCODER, "vector": row["vector"].astype(np.float16),
-                "sha256": row["sha"]} for i, row in enumerate(corpus)]  # fmt: skip
-    eval_vectors = [{"eval_set": "val", "eval_image_id": f"e{i:04d}", "encoder": ENCODER, "sha256": row["sha"],
-                     "vector": row["vector"].astype(np.float16)} for i, row in enumerate(evals)]  # fmt: skip
-    return {
-        "images": rows_of("images", images), "eval_images": rows_of("eval_images", eval_images),
-        "eval_sets": rows_of("eval_sets", [eval_set]), "embeddings": rows_of("embeddings", vectors),
-        "eval_embeddings": rows_of("eval_embeddings", eval_vectors),
-    }  # fmt: skip
+@pytest.fixture(scope="module")
+def given(world, tmp_path_factory):
+    return as_tables(world, tmp_path_factory.mktemp("pictures"))
 
 
-def run(given, **params):
-    params = dedup.DedupParams(**({"against": ("val",), "device": "cpu"} | params))
-    empty = [name for name in ("embeddings", "eval_images", "eval_sets", "eval_embeddings") if name not in given]
-    tables = MemoryTables(given, empty=empty)
+def compared(given, **params):
+    """What the workers write."""
+    params = dedup.DedupParams(**({"against": ("val",), "device": "cpu", "min_score": 20.0} | params))
+    tables = MemoryTables(given, empty=[name for name in OPTIONAL if name not in given])
     work = dedup.make_worker(tables, params)
-    found = [work(part.load())["duplicate_candidates"] for part in dedup.cut_parts(tables, params)]
-    result = {"duplicate_candidates": conform(pa.concat_tables(found), "duplicate_candidates")}
-    after = MemoryTables({**given, **result}, empty=empty)
-    result |= {name: conform(rows, name) for name, rows in dedup.gather_decisions(after, params).items()}
-    for name, rows in result.items():
+    parts = list(dedup.cut_parts(tables, params))
+    found = [work(part.load()) for part in parts if not part.name.endswith("~planted") or "planted_embeddings" in given]
+    result = {}
+    for name in dedup.STAGE.writes:
+        rows = pa.concat_tables([table_schema(name).arrow.empty_table(), *(piece[name] for piece in found)])
+        result[name] = conform(rows, name)
+    return result
+
+
+def decided(given, written, **params):
+    params = dedup.DedupParams(**({"against": ("val",), "device": "cpu", "min_score": 20.0} | params))
+    after = MemoryTables({**given, **written}, empty=[name for name in OPTIONAL if name not in given])
+    result = {name: conform(rows, name) for name, rows in dedup.gather_decisions(after, params).items()}
+    for name, rows in {**written, **result}.items():
         check_rows(rows, name)
     return {n: rows.sort_by([(key, "ascending") for key in table_schema(n).key]) for n, rows in result.items()}
 
 
 @pytest.fixture(scope="module")
-def found(world):
-    return run(as_tables(world))
+def written(given):
+    return compared(given)
 
 
-def test_planted_copies_are_found_and_nothing_else(world, found):
-    planted = world[2]
-    by_image = {int(row["image_id"], 16): row for row in found["near_duplicates"].to_pylist()}
-    for i, row in by_image.items():
-        assert planted.get(i), f"{i} is no copy: {row}"
-        assert row["eval_image_id"] == f"e{i % N_EVAL:04d}"
-        assert row["method"] == {"mirrored": "phash"}.get(planted[i], planted[i])
-        assert row["p_duplicate"] > 0.9
-        assert row["transform"] == {"sha256": "identity", "mirrored": "hflip"}.get(planted[i])
-    missing = [planted[i] for i in planted if i not in by_image]
-    assert not missing, missing
+@pytest.fixture(scope="module")
+def found(given, written):
+    return decided(given, written)
 
 
-def test_similarity_is_on_the_scale_of_its_method(found):
+def test_copies_are_found_and_nothing_else(world, found):
+    rows = {int(row["image_id"], 16): row for row in found["near_duplicates"].to_pylist()}
+    assert set(rows) == set(world.copies)
+    for i, row in rows.items():
+        place, kind = world.copies[i]
+        assert row["eval_image_id"] == f"e{place:04d}"
+        assert (row["method"] == "sha256") == (kind == "identity")
+        assert (row["score"] is None) == (kind == "identity")
+        if kind == "hflip":
+            assert "hflip" in row["transform"]
+
+
+def test_similarity_is_on_the_scale_of_its_method(written, found):
+    pairs = {(row["image_id"], row["eval_image_id"]): row for row in written["duplicate_candidates"].to_pylist()}
     for row in found["near_duplicates"].to_pylist():
-        if row["method"] == "sha256":
-            assert row["similarity"] == 1
-        elif row["method"] == "phash":
-            assert row["similarity"] == pytest.approx(1 - 2 / 64)
-        else:
-            assert 0.9 < row["similarity"] < 1
+        pair = pairs[row["image_id"], row["eval_image_id"]]
+        wanted = {"sha256": 1.0, "phash": 1 - pair["phash_distance"] / 64, "embedding": pair["similarity"]}
+        assert row["similarity"] == pytest.approx(wanted[row["method"]])
 
 
-def test_candidates_equal_brute_force(world, found):
-    corpus, evals, _ = world
-    rows = found["duplicate_candidates"].to_pylist()
+def test_candidates_equal_brute_force(given, written):
+    def vectors(name, view=""):
+        rows = given[name].to_pylist()
+        kept = np.array([row["vector"] for row in rows if row.get("view", "") == view], np.float64)
+        return kept / np.linalg.norm(kept, axis=1, keepdims=True)
+
+    images = given["images"].to_pylist()[:-1]
+    evals = given["eval_images"].to_pylist()
+    sides = [vectors("embeddings") @ vectors("eval_embeddings", view).T for view in ("", "hflip")]
+    similarity = np.maximum(*sides)
+    wanted = {(i, int(j)) for i, row in enumerate(similarity) for j in np.argsort(-row, kind="stable")[:5]}
+    codes = [np.array([row["phash"] for row in rows], np.uint64) for rows in (images, evals)]
+    usable = [np.abs(np.bitwise_count(code).astype(int) - 32) <= 8 for code in codes]
+    mirror = np.uint64(0x5555555555555555)
+    xor = codes[0][:, None] ^ codes[1][None]
+    distance = np.minimum(np.bitwise_count(xor), np.bitwise_count(xor ^ mirror))
+    both = usable[0][:, None] & usable[1][None]
+    wanted |= {(int(i), int(j)) for i, j in np.argwhere((distance <= 12) & both)}
+    same = {(i, j) for i, a in enumerate(images) for j, b in enumerate(evals) if a["sha256"] == b["sha256"]}
+    rows = written["duplicate_candidates"].to_pylist()
     pairs = {(int(row["image_id"], 16), int(row["eval_image_id"][1:])): row for row in rows}
-
-    def stored(side):
-        halves = np.array([row["vector"] for row in side]).astype(np.float16).astype(np.float64)
-        return (halves / np.linalg.norm(halves, axis=1, keepdims=True)).astype(np.float32)
-
-    left, right = stored(corpus), stored(evals)
-    _, nearest = search(left, right, 5)
-    wanted = {(i, int(j)) for i, row in enumerate(nearest) for j in row}
-    codes = [np.array([row["code"] for row in side], np.uint64) for side in (corpus, evals)]
-    straight = np.bitwise_count(codes[0][:, None] ^ codes[1][None])
-    mirrored = np.bitwise_count(codes[0][:, None] ^ codes[1][None] ^ np.uint64(MIRROR))
-    distance = np.minimum(straight, mirrored)
-    wanted |= {(int(i), int(j)) for i, j in np.argwhere(distance <= 12)}
-    wanted |= {(i, j) for i, a in enumerate(corpus) for j, b in enumerate(evals) if a["sha"] == b["sha"]}
-    assert set(pairs) == wanted
+    assert set(pairs) == wanted | same
     for (i, j), row in pairs.items():
-        assert row["phash_distance"] == distance[i, j]
-        assert row["is_flipped"] == bool(mirrored[i, j] < straight[i, j])
-        assert row["same_bytes"] == (corpus[i]["sha"] == evals[j]["sha"])
-        assert row["similarity"] == pytest.approx(float(left[i].astype(float) @ right[j].astype(float)), abs=1e-9)
+        assert row["phash_distance"] == (distance[i, j] if both[i, j] else None)
+        assert row["same_bytes"] == ((i, j) in same)
+        assert (row["score"] is None) == row["same_bytes"]
+        assert row["similarity"] == pytest.approx(similarity[i, j], abs=1e-6)
 
 
-def test_parts_and_row_order_leave_the_result_as_it_is(world, found):
-    given = as_tables(world)
+def test_parts_and_row_order_leave_the_result_as_it_is(given, written, found):
+    shuffled = dict(given)
     random = np.random.default_rng(1)
     for name in ("images", "eval_images", "embeddings", "eval_embeddings"):
-        given[name] = given[name].take(pa.array(random.permutation(given[name].num_rows)))
+        shuffled[name] = shuffled[name].take(pa.array(random.permutation(shuffled[name].num_rows)))
     for name in ("images", "embeddings"):
-        given[name] = [given[name].slice(i, 250) for i in range(0, given[name].num_rows, 250)]
-    for name, rows in run(given).items():
+        shuffled[name] = [shuffled[name].slice(i, 60) for i in range(0, shuffled[name].num_rows, 60)]
+    again = compared(shuffled)
+    for name, rows in again.items():
+        keys = [(key, "ascending") for key in table_schema(name).key]
+        assert rows.sort_by(keys).equals(written[name].sort_by(keys)), name
+    for name, rows in decided(shuffled, again).items():
         assert rows.equals(found[name]), name
 
 
-def test_only_the_embeddings_of_a_parts_own_images_enter_it(world):
-    given = as_tables(world)
-    halves = [given["images"].slice(0, 450), given["images"].slice(450)]
-    tables = MemoryTables({**given, "images": halves})
-    part = next(iter(dedup.cut_parts(tables, dedup.DedupParams(against=("val",)))))
-    assert part.load().num_rows == 450
-    assert part.depends["encoder"] == ENCODER
-    assert dedup.STAGE.part_params == ("against", "k")  # thresholds matter to gather alone
+def test_parts_depend_on_their_own_eval_set_alone(given, tmp_path):
+    """A second set leaves alone what was compared with the first."""
+    other = as_tables(make_world(5, 2, 0), tmp_path, "other")
+    names = {"00000": "val", "00001": "other"}
+
+    def depends(given):
+        tables = MemoryTables(given, empty=OPTIONAL)
+        tables.rename_parts("eval_images", lambda part: f"{names[part]}/{part}")
+        tables.rename_parts("eval_embeddings", lambda part: f"{ENCODER}/eval_images/{names[part]}/{part}")
+        return {part.name: part.depends for part in dedup.cut_parts(tables, dedup.DedupParams(against=("val",)))}
+
+    both = dict(given)
+    for name in ("eval_images", "eval_sets", "eval_embeddings"):
+        both[name] = [given[name], other[name]]
+    assert depends(both) == depends(given)
+    assert depends({**both, "eval_images": [given["eval_images"].slice(1), other["eval_images"]]}) != depends(given)
 
 
-def test_without_descriptors_bytes_and_hashes_remain(world):
-    given = as_tables(world)
-    found = run({name: given[name] for name in ("images", "eval_images", "eval_sets")})
-    assert set(found["near_duplicates"]["method"].to_pylist()) == {"sha256", "phash"}
-    assert found["near_duplicates"].num_rows == 50
+def test_the_suspicious_part_can_be_compared_alone(world, given, written):
+    some = compared(given, compare=0.1)["duplicate_candidates"]
+    assert some.num_rows < 0.5 * written["duplicate_candidates"].num_rows
+    there = {int(row["image_id"], 16) for row in some.to_pylist()}
+    assert set(world.copies) - there == set() or len(set(world.copies) - there) <= 2
 
 
-def test_limits_given_by_hand_win(world):
-    found = run(as_tables(world), min_similarity=2.0, max_phash_distance=0)
-    assert set(found["near_duplicates"]["method"].to_pylist()) == {"sha256"}
-    found = run(as_tables(world), min_similarity=0.98)
-    assert {row["p_duplicate"] for row in found["near_duplicates"].to_pylist() if row["method"] == "embedding"} == {
-        None
+def test_suspicion_is_what_the_nearest_has_before_the_next():
+    similarity = np.array([[0.9, 0.5, 0.3], [0.9, 0.9, 0.9], [0.5, -np.inf, -np.inf]])
+    assert suspicion(similarity) == pytest.approx([0.5, 0.0, 1.5])
+
+
+def test_without_descriptors_bytes_and_hashes_remain(world, tmp_path):
+    bare = as_tables(world, tmp_path, described=False)
+    rows = decided(bare, compared(bare))["near_duplicates"].to_pylist()
+    assert {row["method"] for row in rows} == {"sha256", "phash"}
+    kinds = {world.copies[int(row["image_id"], 16)][1] for row in rows}
+    assert kinds >= {"identity", "recompressed", "resize", "hflip"}
+
+
+def test_copies_in_the_eval_set_are_found_too(tmp_path):
+    world = make_world(12, 12, 1)
+    world.evals += [saved(draw(i), 70) for i in range(5)]
+    given = as_tables(world, tmp_path)
+    written = compared(given)
+    twins = [row for row in written["eval_twins"].to_pylist() if row["score"] and row["score"] > 20]
+    assert {(row["eval_image_id"], row["other_id"]) for row in twins} == {
+        pair for i in range(5) for pair in ((f"e{i:04d}", f"e{i + 12:04d}"), (f"e{i + 12:04d}", f"e{i:04d}"))
     }
+    rows = decided(given, written)["near_duplicates"].to_pylist()
+    of_twins = {(place, kind) for place, kind in world.copies.values() if place < 5}
+    assert sum(int(row["eval_image_id"][1:]) >= 12 for row in rows) == len(of_twins)
 
 
-def test_copies_in_the_eval_set_hide_nothing(world):
-    corpus, evals, planted = world
-    doubled = [*evals, *(row | {"sha": hashlib.sha256(row["sha"].encode()).hexdigest()} for row in evals)]
-    found = run(as_tables((corpus, doubled, planted)))["near_duplicates"].to_pylist()
-    both = [row for row in found if row["method"] == "embedding" and int(row["image_id"], 16) in range(50, 70)]
-    assert len(both) == 40
+@pytest.fixture(scope="module")
+def planted(world, given):
+    """Tables with planted copies, described as the rest is."""
+    from curate.stages.eval_images import planted_copy, read_eval_images
+
+    images = read_eval_images(MemoryTables(given), "val")
+    rows = []
+    for plant in plan_plants(images.ids, 4):
+        data = planted_copy(images, plant.image, plant.transform, plant.strength)
+        rows.append({
+            "eval_set": "val", "eval_image_id": images.ids[plant.image], "transform": plant.transform,
+            "half": plant.half, "strength": plant.strength, "encoder": ENCODER,
+            "vector": describe(data).astype(np.float16), "sha256": images.digests[plant.image],
+        })  # fmt: skip
+    tables = {**given, "planted_embeddings": rows_of("planted_embeddings", rows)}
+    return tables, compared(tables)
 
 
-def test_clusters_of_the_corpus(world, found):
+def test_planted_copies_say_what_is_found(planted):
+    planted, written = planted
+    rows = written["planted_copies"].to_pylist()
+    assert len(rows) == planted["planted_embeddings"].num_rows
+    found = decided(planted, written)
+    recall = {row["transform"]: row for row in found["planted_recall"].to_pylist()}
+    report = [row for row in rows if row["half"] == "report"]
+    assert recall[""]["n_planted"] == len(report)
+    assert recall[""]["n_found"] == sum((row["score"] or 0) >= 20 for row in report)
+    for kind in ("identity", "grayscale", "hflip"):
+        assert recall[kind]["recall"] == 1
+    for row in recall.values():
+        assert row["low"] <= row["recall"] <= row["high"]
+
+
+def test_the_threshold_is_set_and_explained(planted):
+    planted, written = planted
+    found = decided(planted, written, min_score=None, precision=0.9)
+    [row] = found["duplicate_thresholds"].to_pylist()
+    assert row["n_images"] == planted["images"].num_rows - 1
+    assert row["evidence"] == "model"
+    assert row["n_hits"] == len({r["image_id"] for r in found["near_duplicates"].to_pylist()})
+    if row["threshold"] is not None:
+        assert all(r["score"] is None or r["score"] >= row["threshold"] for r in found["near_duplicates"].to_pylist())
+    else:
+        assert row["note"]
+
+
+def review(given, image, place, verdict, *, is_sampled=False):
+    images = given["images"].to_pylist()
+    return {
+        "review_id": digest(f"{image}/{place}/{verdict}"), "image_id": f"{image:032x}", "eval_set": "val",
+        "eval_image_id": f"e{place:04d}", "image_sha256": images[image]["sha256"], "verdict": verdict,
+        "is_sampled": is_sampled, "reviewer": "me", "reviewed_at": datetime.datetime(2026, 2, 1),
+    }  # fmt: skip
+
+
+def test_verdicts_decide_their_own_pairs(world, given, written):
+    copies = sorted(i for i, (_, kind) in world.copies.items() if kind != "identity")
+    missed = min(set(range(len(world.corpus))) - set(world.copies))
+    near = next(row for row in written["duplicate_candidates"].to_pylist() if int(row["image_id"], 16) == missed)
+    reviews = [
+        review(given, copies[0], world.copies[copies[0]][0], "different"),
+        review(given, copies[1], world.copies[copies[1]][0], "copy"),
+        review(given, missed, int(near["eval_image_id"][1:]), "copy"),
+        review(given, copies[2], world.copies[copies[2]][0], "different") | {"image_sha256": "0" * 64},  # other bytes
+    ]
+    judged = {**given, "duplicate_reviews": rows_of("duplicate_reviews", reviews)}
+    rows = {int(r["image_id"], 16): r for r in decided(judged, written)["near_duplicates"].to_pylist()}
+    assert copies[0] not in rows
+    assert (rows[copies[1]]["verdict"], rows[copies[1]]["p_duplicate"]) == ("copy", 1.0)
+    assert rows[missed]["verdict"] == "copy"
+    assert rows[copies[2]]["verdict"] is None
+
+
+def test_a_file_that_is_gone_is_not_compared(tmp_path, caplog):
+    world = make_world(8, 4, 1)
+    given = as_tables(world, tmp_path)
+    recompressed = next(i for i, (_, kind) in world.copies.items() if kind == "recompressed")
+    (tmp_path / "corpus" / f"{recompressed}.jpg").unlink()
+    rows = compared(given)["duplicate_candidates"].to_pylist()
+    assert all(row["score"] is None for row in rows if int(row["image_id"], 16) == recompressed)
+    assert "not compared" in caplog.text
+
+
+def test_a_file_that_changed_is_an_error(tmp_path):
+    given = as_tables(make_world(8, 4, 1), tmp_path)
+    path = tmp_path / "corpus" / "9.jpg"
+    path.write_bytes(b"x" * path.stat().st_size)
+    with pytest.raises(InputError, match="not those that were ingested"):
+        compared(given)
+
+
+def test_clusters_of_the_corpus(tmp_path):
+    twice = make_world(1, 30, 0)
+    twice.corpus += [twice.corpus[0], twice.corpus[1]]
+    given = as_tables(twice, tmp_path)
     clusters = {}
-    for row in found["duplicate_clusters"].to_pylist():
+    for row in decided(given, compared(given, against=()), against=())["duplicate_clusters"].to_pylist():
         clusters.setdefault(row["cluster_id"], []).append(row)
     members = {key: sorted(int(row["image_id"], 16) for row in rows) for key, rows in clusters.items()}
-    assert sorted(members.values()) == [[i, i + 20] for i in range(70, 90)]
+    assert sorted(members.values()) == [[0, 30], [1, 31]]
     for key, rows in clusters.items():
         chosen = [int(row["image_id"], 16) for row in rows if row["is_representative"]]
         assert key == min(row["image_id"] for row in rows)
         assert chosen == [max(members[key], key=lambda i: (10 + i % 7, -i))]
 
 
-def test_within_joins_near_vectors_too(world):
-    corpus, evals, planted = world
-    random = np.random.default_rng(3)
-    corpus = [dict(row) for row in corpus]
-    for i in range(200, 240):
-        corpus[i + 100]["vector"] = unit(corpus[i]["vector"] + 0.01 * random.standard_normal(DIM))
-    given = as_tables((corpus, evals, planted))
-    plain = run(given, against=())["duplicate_clusters"]
-    joined = run(given, against=(), within=True)["duplicate_clusters"]
-    assert joined.num_rows >= plain.num_rows + 2 * 38
-    assert run(given, against=())["near_duplicates"].num_rows == 0
-
-
-def test_wrong_names_and_values(world):
-    given = as_tables(world)
-    tables = MemoryTables(given)
+def test_wrong_names_and_values(given):
+    tables = MemoryTables(given, empty=OPTIONAL)
     for params, error, what in (
         ({"against": ("vla",)}, MissingInputError, "no eval set 'vla'.*Did you mean 'val'"),
         ({"encoder": "tset"}, MissingInputError, "nothing is embedded with encoder 'tset'"),
         ({"precision": 1.5}, ParameterError, "precision 1.5"),
+        ({"compare": 0.0}, ParameterError, "compare 0.0"),
         ({"k": 2}, ParameterError, "k 2"),
-        ({"max_phash_distance": 13}, ParameterError, "0 to 12"),
     ):
         with pytest.raises(error, match=what):
             list(dedup.cut_parts(tables, dedup.DedupParams(**params)))
     two = given["eval_embeddings"].to_pylist()[:2]
     more = rows_of("eval_embeddings", [row | {"encoder": "other#1"} for row in two])
-    given["eval_embeddings"] = pa.concat_tables([given["eval_embeddings"], more])
+    several = MemoryTables({**given, "eval_embeddings": pa.concat_tables([given["eval_embeddings"], more])}, OPTIONAL)
     with pytest.raises(ParameterError, match="several encoders.*other#1, test#"):
-        list(dedup.cut_parts(MemoryTables(given), dedup.DedupParams(against=("val",))))
-    assert list(dedup.cut_parts(MemoryTables(given), dedup.DedupParams(against=("val",), encoder="test")))
+        list(dedup.cut_parts(several, dedup.DedupParams(against=("val",))))
+    assert list(dedup.cut_parts(several, dedup.DedupParams(against=("val",), encoder="test")))
+
+
+def test_within_joins_near_vectors_and_chains_nothing():
+    """Vectors alone: 40 copies of 40 images, and a chain of look-alikes that no one picture joins."""
+    random = np.random.default_rng(3)
+    n, dim = 900, 24
+    centres = random.standard_normal((30, dim))
+    vectors = centres[random.integers(30, size=n)] + 0.7 * random.standard_normal((n, dim))
+    for i in range(200, 240):
+        vectors[i + 100] = vectors[i] + 0.01 * np.linalg.norm(vectors[i]) * random.standard_normal(dim) / dim**0.5
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    images = [
+        {"image_id": f"{i:032x}", "source": "s", "key": str(i), "occurrence": 0, "uri": "u", "byte_offset": 0,
+         "byte_length": 1, "sha256": digest(str(i)), "phash": None, "width": 10, "height": 10, "status": "ok"}
+        for i in range(n)
+    ]  # fmt: skip
+    embeddings = [
+        {"image_id": f"{i:032x}", "encoder": ENCODER, "vector": vector.astype(np.float16), "sha256": digest(str(i))}
+        for i, vector in enumerate(vectors)
+    ]
+    given = {"images": rows_of("images", [_known("images", row) for row in images])}
+    given["embeddings"] = [rows_of("embeddings", embeddings[:500]), rows_of("embeddings", embeddings[500:])]
+    nothing = {name: table_schema(name).arrow.empty_table() for name in dedup.STAGE.writes}
+    joined = decided(given, nothing, against=(), within=True)["duplicate_clusters"].to_pylist()
+    members = {}
+    for row in joined:
+        members.setdefault(row["cluster_id"], []).append(int(row["image_id"], 16))
+    assert sum([i, i + 100] in members.values() for i in range(200, 240)) >= 38
+    assert len(members) <= 42
+    assert decided(given, nothing, against=())["duplicate_clusters"].num_rows == 0
+
+
+def _known(name, row):
+    return {key: value for key, value in row.items() if key in table_schema(name).arrow.names}

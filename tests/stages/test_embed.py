@@ -1,7 +1,9 @@
 import datetime
 import hashlib
 import io
+import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,9 @@ from PIL import Image
 from curate.errors import InputError, MissingInputError, UntrustedFileError
 from curate.schema import check_rows, conform, table_schema
 from curate.stages import embed
-from curate.vision.encoders import encoder_id
+from curate.vision import builtin
+from curate.vision.encoders import VIEWS, encoder_id
+from curate.vision.overlap import Describer
 from tests.tables import MemoryTables
 
 ADDED = datetime.datetime(2026, 1, 1)
@@ -63,7 +67,7 @@ def corpus(folder, n=7, n_eval=3):
 
 
 def run(tables, **params):
-    params = embed.EmbedParams(device="cpu", **params)
+    params = embed.EmbedParams(device="cpu", **{"plants": 0, **params})
     parts = list(embed.cut_parts(tables, params))
     assert len({part.name for part in parts}) == len(parts)
     work = embed.make_worker(tables, params)
@@ -78,7 +82,10 @@ def test_every_sound_image_is_described(tmp_path):
     given = corpus(tmp_path)
     found = run(MemoryTables(given))
     assert found["embeddings"]["image_id"].to_pylist() == [f"{i:032x}" for i in range(7) if i != 3]
-    assert found["eval_embeddings"]["eval_image_id"].to_pylist() == ["e0", "e1", "e2"]
+    rows = found["eval_embeddings"].to_pylist()
+    assert [(row["eval_image_id"], row["view"]) for row in rows] == [
+        (name, view) for name in ("e0", "e1", "e2") for view in VIEWS
+    ]
     assert set(found["embeddings"]["encoder"].to_pylist()) == {encoder_id("builtin")}
     vectors = np.array(found["embeddings"]["vector"].to_pylist(), np.float64)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-3)
@@ -86,12 +93,21 @@ def test_every_sound_image_is_described(tmp_path):
     assert found["embeddings"]["sha256"].to_pylist() == [row["sha256"] for row in kept]
 
 
+def test_the_mirrored_view_is_that_of_the_mirrored_image(tmp_path):
+    given = corpus(tmp_path, n=1)
+    rows = run(MemoryTables(given))["eval_embeddings"].to_pylist()
+    pixels = np.asarray(Image.open(tmp_path / "e0.jpg"))
+    for row, looked_at in zip(rows, (pixels, pixels[:, ::-1]), strict=False):
+        np.testing.assert_allclose(row["vector"], builtin.describe(looked_at), atol=1e-3)
+    assert np.abs(np.subtract(rows[0]["vector"], rows[1]["vector"])).max() > 0.01
+
+
 def test_parts_batches_and_row_order_leave_the_result_as_it_is(tmp_path):
     given = corpus(tmp_path)
     whole = run(MemoryTables(given))
     shuffled = given["images"].take(pa.array([5, 2, 0, 6, 3, 1, 4]))
     cut = {**given, "images": [shuffled.slice(0, 2), shuffled.slice(2, 1), shuffled.slice(3)]}
-    for name, rows in run(MemoryTables(cut), batch_size=1).items():
+    for name, rows in run(MemoryTables(cut)).items():
         assert rows.equals(whole[name])
 
 
@@ -125,6 +141,30 @@ def test_images_beyond_the_limit_have_no_row(tmp_path, caplog):
     assert "too many pixels" in caplog.text
 
 
+def test_a_profile_says_where_the_time_went_and_changes_no_row(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(Describer, "bare_speed", lambda _: 250.0)
+    given = corpus(tmp_path)
+    plain = run(MemoryTables(given))
+    assert "profile" not in caplog.text
+    with caplog.at_level(logging.INFO, "curate"):
+        found = run(MemoryTables(given), profile=True)
+    assert "6 images, " in caplog.text
+    assert "Bare network" in caplog.text
+    assert all(found[name].equals(plain[name]) for name in plain)
+    assert "profile" not in embed.STAGE.part_params
+
+
+def test_calls_of_a_worker_may_come_from_several_threads(tmp_path):
+    tables = MemoryTables(corpus(tmp_path))
+    parts = list(embed.cut_parts(tables, embed.EmbedParams(device="cpu", plants=0)))
+    work = embed.make_worker(tables, embed.EmbedParams(device="cpu"))
+    loaded = [part.load() for part in parts]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(work, loaded * 3))
+    for place, one in enumerate(found):
+        assert all(one[name].equals(found[place % len(parts)][name]) for name in one)
+
+
 def test_vectors_join_by_key(tmp_path, caplog):
     given = corpus(tmp_path)
     keys = ["e1", "k0", "k1", "k9"]
@@ -139,7 +179,8 @@ def test_vectors_join_by_key(tmp_path, caplog):
     # The sixth and seventh image bear keys that others bore before them.
     assert mine["image_id"].to_pylist() == [f"{i:032x}" for i in (0, 1)]
     assert mine["vector"].to_pylist() == [[1.0, 0.0], [0.0, 1.0]]
-    assert found["eval_embeddings"].num_rows == 4
+    # One view of the one eval image that has a vector, two of all three by the network.
+    assert sorted(found["eval_embeddings"]["view"].to_pylist()) == ["", "", "", "", "hflip", "hflip", "hflip"]
     assert "no vector for 4 of 6 images" in caplog.text
 
 

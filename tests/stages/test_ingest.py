@@ -81,8 +81,8 @@ def test_posts_in_a_tar(tmp_path):
     for seed, row in enumerate(rows, 1):
         assert stored_bytes(workspace, row) == jpeg(seed)
         assert hashlib.sha256(jpeg(seed)).hexdigest() == row[4]
-    assert query(workspace, "SELECT format, width, height, status, error, remark FROM images LIMIT 1") == [
-        ("jpeg", 48, 36, "ok", None, None)
+    assert query(workspace, "SELECT format, width, height, decoder, status, error, remark FROM images LIMIT 1") == [
+        ("jpeg", 48, 36, "libjpeg-turbo", "ok", None, None)
     ]
     expected = str(imagehash.phash(Image.open(io.BytesIO(jpeg(1)))))
     [(found,)] = query(workspace, "SELECT phash FROM images WHERE key = '0001'")
@@ -133,6 +133,15 @@ def test_digests_do_not_depend_on_shards_workers_or_place(tmp_path):
     assert outcome.n_parts_run == 0
     assert moved.digests() == first.digests()
     assert query(moved, "SELECT root FROM sources") == [(str(tmp_path / "three" / "posts"),)]
+
+
+def test_long_work_moves_to_processes_and_ends_in_the_same(tmp_path, monkeypatch):
+    for shard in range(6):
+        write_tar(tmp_path / "posts" / f"{shard}.tar", post(f"{shard}", shard, tags=["a"]) + post("all", 9))
+    threads, _ = ingest(tmp_path / "w1", str(tmp_path / "posts"), n_workers=2)
+    monkeypatch.setattr("curate.engines.local._THREADS_S", 0.0)
+    processes, _ = ingest(tmp_path / "w2", str(tmp_path / "posts"), n_workers=2)
+    assert processes.digests() == threads.digests()
 
 
 def test_what_is_wrong_in_a_tar_has_a_reason(tmp_path):

@@ -31,6 +31,51 @@ def test_the_sixth_guess_does_not_count():
     assert found["top5", ""] == 0.5
 
 
+def test_leaked_images_are_left_out_or_count_as_wrong():
+    # 90 of a, all right, 30 of them leaked; 10 of b, all wrong, all leaked.
+    truth = np.array([0] * 90 + [1] * 10)
+    ranked = np.tile([0, 2, 3, 4, 5, 1], (100, 1))
+    leaked = np.arange(100) % 3 == 0
+    leaked[90:] = True
+    scores = {(s.metric, s.class_key): (s.value, s.n_images) for s in accuracies(ranked, truth, list("abcdef"), leaked)}
+    assert scores["top1", ""] == (0.9, 100)
+    assert scores["top1_clean", ""] == (1.0, 60)
+    assert scores["top1_lower", ""] == (0.6, 100)
+    assert scores["top1_class_mean_clean", ""] == (1.0, 60)  # no clean image of b is left
+    assert scores["top1_class_mean_lower", ""] == (pytest.approx(1 / 3), 100)
+    assert scores["top1_lower", "a"] == (pytest.approx(2 / 3), 90)
+    assert ("top1_clean", "b") not in scores and scores["top1_lower", "b"] == (0.0, 10)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_lower_bound_is_never_above_what_was_seen(seed):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, 6, 50)
+    ranked = np.argsort(rng.random((50, 6)), axis=1)
+    leaked = rng.random(50) < rng.random()
+    leaked[0] = False
+    scores = {(s.metric, s.class_key): s for s in accuracies(ranked, truth, list("abcdef"), leaked)}
+    for metric in ("top1", "top5", "top1_class_mean", "top5_class_mean"):
+        for key in ("", *"abcdef"):
+            if (metric, key) in scores:
+                seen, low = scores[metric, key], scores[f"{metric}_lower", key]
+                assert 0 <= low.value <= seen.value and low.n_images == seen.n_images
+                clean = scores.get((f"{metric}_clean", key))
+                assert clean is None or clean.n_images <= seen.n_images
+    assert scores["top1_clean", ""].n_images == 50 - leaked.sum()
+    plain = [
+        s for s in accuracies(ranked, truth, list("abcdef"), leaked) if not s.metric.endswith(("_clean", "_lower"))
+    ]
+    assert plain == accuracies(ranked, truth, list("abcdef"))
+
+
+def test_a_set_that_leaked_as_a_whole_has_no_clean_part():
+    scores = accuracies(np.zeros((4, 1), int), np.zeros(4, int), ["a"], np.ones(4, bool))
+    found = by_name(scores)
+    assert found["top1", ""] == 1.0 and found["top1_lower", ""] == 0.0
+    assert not [metric for metric, _ in found if metric.endswith("_clean")]
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     from curate.train.manifest import from_tables
@@ -48,7 +93,12 @@ def test_a_trained_model_knows_new_images(trained, tmp_path):
     found = by_name(scores)
     assert found["top1", ""] > 0.6  # chance: 0.25
     assert found["coverage", ""] == 1.0
-    assert scores == evaluate(trained, images.take(list(reversed(range(40)))), tmp_path / "val", n_threads=3)
+    leaked = ["e0000", "e0003", "nowhere"]
+    with_leaks = evaluate(trained, images, tmp_path / "val", leaked=leaked)
+    assert [s for s in with_leaks if "clean" not in s.metric and "lower" not in s.metric] == scores
+    assert {s.n_images for s in with_leaks if (s.metric, s.class_key) == ("top1_clean", "")} == {38}
+    again = images.take(list(reversed(range(40))))
+    assert with_leaks == evaluate(trained, again, tmp_path / "val", leaked=set(leaked), n_threads=3)
 
 
 def test_unknown_classes_lower_coverage_not_accuracy(trained, tmp_path):

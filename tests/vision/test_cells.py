@@ -8,7 +8,7 @@ import pytest
 from curate.errors import MissingInputError
 from curate.vision import cells
 from curate.vision.cells import cell_uri
-from curate.vision.decode import read_range
+from curate.vision.decode import decode, read_range
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 DATA = [bytes([i]) * (100 + i) for i in range(20)]
@@ -81,3 +81,23 @@ def test_what_is_no_cell(tmp_path):
     # A file may be called like a cell.
     (tmp_path / "b.parquet#row=0&column=x").write_bytes(b"a file")
     assert read_range(tmp_path / "b.parquet#row=0&column=x", 2, 4) == b"file"
+
+
+def test_records_are_images_of_their_pixels(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    for n_labels in (1, 2):
+        content = b"".join(bytes([9] * n_labels) + image.transpose(2, 0, 1).tobytes() for image in pixels)
+        (tmp_path / f"{n_labels}.bin").write_bytes(content)
+        for number in range(3):
+            uri = cells.record_uri(str(tmp_path / f"{n_labels}.bin"), number, n_labels)
+            assert np.array_equal(decode(read_range(uri, 0, 3085)).pixels, pixels[number])
+            assert read_range(uri, 13, 3) == pixels[number, 0, 0].tobytes()
+
+
+@pytest.mark.parametrize("number", [1, 10**30])
+def test_records_that_are_not_there(tmp_path, number):
+    (tmp_path / "a.bin").write_bytes(b"x" * 3075)
+    with pytest.raises(MissingInputError, match=r"a\.bin#record=\d+&labels=1: no such record"):
+        read_range(cells.record_uri(str(tmp_path / "a.bin"), number, 1), 0, 1)
+    with pytest.raises(MissingInputError, match="No such file"):
+        read_range(tmp_path / "b.bin#record=0&labels=1", 0, 1)

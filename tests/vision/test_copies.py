@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.vision.copies import background, components, hamming_threshold, informative, threshold
+from curate.vision.copies import background, components, hamming_threshold, informative, stars, threshold
 
 
 @pytest.mark.parametrize("n_copies", [0, 30, 400])
@@ -71,3 +71,24 @@ def test_components_are_those_of_a_plain_search(n, edges):
         for a, b in edges:
             wanted[a] = wanted[b] = min(wanted[a], wanted[b])
     assert label.tolist() == wanted
+
+
+def test_stars_do_not_chain():
+    chain = np.array([[0, 1], [1, 2], [2, 3], [3, 4], [4, 5]])
+    assert stars(6, *chain.T).tolist() == [0, 0, 0, 3, 3, 5]
+    ring = np.array([[5, 0], [5, 1], [5, 2], [2, 3]])
+    assert stars(7, *ring.T).tolist() == [0, 0, 0, 3, 4, 0, 6]
+    assert stars(3, np.zeros(0, np.int64), np.zeros(0, np.int64)).tolist() == [0, 1, 2]
+
+
+@given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=60))
+def test_every_member_of_a_star_is_a_neighbour_of_its_centre(edges):
+    pairs = np.array(edges, np.int64).reshape(-1, 2)
+    label = stars(20, *pairs.T)
+    joined = {(a, b) for a, b in edges} | {(b, a) for a, b in edges}
+    whole = components(20, *pairs.T)
+    for first in np.unique(label):
+        members = np.flatnonzero(label == first).tolist()
+        assert members[0] == first
+        assert len(set(whole[members])) == 1
+        assert any(all(m == c or (c, m) in joined for m in members) for c in members)

@@ -86,12 +86,112 @@ def test_sixteen_bits_become_eight():
     assert np.abs(decode(encoded(floats, "tiff")).pixels[..., 0].astype(int) - (values >> 8)).max() <= 1
 
 
+def flat(mode, colour, size=(24, 20)):
+    return Image.new(mode, size, colour)
+
+
+PALETTE = flat("RGB", (200, 100, 50)).quantize(4)
+# What is stored, how, the colour that must come out, and what is remarked.
+STORED = {
+    "palette png": (PALETTE, "png", {}, (200, 100, 50), ""),
+    "palette gif": (PALETTE, "gif", {}, (200, 100, 50), ""),
+    "palette bmp": (PALETTE, "bmp", {}, (200, 100, 50), ""),
+    "palette tiff": (PALETTE, "tiff", {}, (200, 100, 50), ""),
+    "two levels png": (flat("1", 1), "png", {}, (255, 255, 255), ""),
+    "two levels bmp": (flat("1", 0), "bmp", {}, (0, 0, 0), ""),
+    "fax tiff": (flat("1", 1), "tiff", {"compression": "group4"}, (255, 255, 255), ""),
+    "grey png": (flat("L", 90), "png", {}, (90, 90, 90), ""),
+    "grey jpeg": (flat("L", 90), "jpeg", {}, (90, 90, 90), ""),
+    "grey pgm": (flat("L", 90), "ppm", {}, (90, 90, 90), ""),
+    "rgb jpeg": (flat("RGB", (200, 100, 50)), "jpeg", {"keep_rgb": True, "quality": 95}, (200, 100, 50), ""),
+    "progressive jpeg": (flat("RGB", (200, 100, 50)), "jpeg", {"progressive": True}, (200, 100, 50), ""),
+    "full chroma jpeg": (flat("RGB", (200, 100, 50)), "jpeg", {"subsampling": 0}, (200, 100, 50), ""),
+    "cmyk jpeg": (flat("CMYK", (0, 0, 0, 105)), "jpeg", {}, (150, 150, 150), "CMYK"),
+    "cmyk tiff": (flat("CMYK", (0, 0, 0, 105)), "tiff", {}, (150, 150, 150), "CMYK"),
+    "lzw tiff": (flat("RGB", (200, 100, 50)), "tiff", {"compression": "tiff_lzw"}, (200, 100, 50), ""),
+    "jpeg tiff": (flat("L", 90), "tiff", {"compression": "jpeg"}, (90, 90, 90), ""),
+    "16 bit png": (flat("I;16", 90 << 8), "png", {}, (90, 90, 90), "more than 8 bits"),
+    "16 bit tiff": (flat("I;16", 90 << 8), "tiff", {}, (90, 90, 90), "more than 8 bits"),
+    "16 bit pgm": (flat("I", 90 << 8), "ppm", {}, (90, 90, 90), "more than 8 bits"),
+    "32 bit tiff": (flat("I", 90 << 8), "tiff", {}, (90, 90, 90), "more than 8 bits"),
+    "alpha png": (flat("RGBA", (200, 100, 50, 0)), "png", {}, (255, 255, 255), "transparency, white laid under"),
+    "alpha webp": (flat("RGBA", (0, 0, 0, 128)), "webp", {"lossless": True}, (127,) * 3, "transparency"),
+    "alpha tiff": (flat("RGBA", (0, 0, 0, 128)), "tiff", {}, (127,) * 3, "transparency"),
+    "grey alpha png": (flat("LA", (0, 128)), "png", {}, (127,) * 3, "transparency"),
+    "clear colour png": (flat("RGB", (9, 8, 7)), "png", {"transparency": (9, 8, 7)}, (255,) * 3, "transparency"),
+    "clear gif": (PALETTE, "gif", {"transparency": PALETTE.getpixel((0, 0))}, (255,) * 3, "transparency"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_every_mode_becomes_rgb(name):
+    image, format, options, colour, remark = STORED[name]
+    decoded = decode(encoded(image, format, **options))
+    assert decoded.pixels.shape == (20, 24, 3)
+    assert np.abs(decoded.pixels.astype(int) - colour).max() <= 3
+    assert decoded.remark.startswith(remark) and bool(decoded.remark) == bool(remark)
+    grey = decode(encoded(image, format, **options), grey=True).pixels
+    assert grey.shape == (20, 24)
+    assert np.abs(grey - np.dot(colour, [0.299, 0.587, 0.114])).max() <= 3
+
+
+def test_the_decoder_is_named():
+    assert decode(encoded(picture(), "jpeg")).decoder == "libjpeg-turbo"
+    assert decode(encoded(picture().convert("L"), "jpeg", progressive=True)).decoder == "libjpeg-turbo"
+    assert decode(encoded(picture().convert("CMYK"), "jpeg")).decoder == "pillow"
+    for kind in FORMATS[1:]:
+        assert decode(encoded(picture(64, 64), kind)).decoder == "pillow"
+
+
 def test_an_animation_gives_its_first_frame():
     frames = [Image.new("RGB", (30, 20), colour) for colour in ("red", "blue")]
     for kind in ("gif", "webp", "png"):
         decoded = decode(encoded(frames[0], kind, save_all=True, append_images=frames[1:]))
         assert decoded.pixels[10, 10, 0] > 200
         assert "several frames" in decoded.remark
+
+
+def test_the_first_page_and_a_first_frame_that_is_smaller_than_its_canvas():
+    pages = [Image.new("RGB", (30, 20), "red"), Image.new("RGB", (50, 50), "blue")]
+    decoded = decode(encoded(pages[0], "tiff", save_all=True, append_images=pages[1:]))
+    assert (decoded.width, decoded.height) == (30, 20)
+    assert decoded.pixels[10, 10].tolist() == [255, 0, 0]
+    assert decoded.remark == "several frames, first one used"
+    gif = bytearray(encoded(Image.new("RGB", (30, 20), "red"), "gif"))
+    gif[6:10] = (60).to_bytes(2, "little") + (40).to_bytes(2, "little")
+    decoded = decode(bytes(gif))
+    assert (decoded.width, decoded.height) == (60, 40) == decoded.pixels.shape[1::-1]
+    assert decoded.pixels[10, 10, 0] > 250 and decoded.pixels[10, 10, 1] == 0
+
+
+def segment(marker, content):
+    return b"\xff" + bytes([marker]) + (len(content) + 2).to_bytes(2, "big") + content
+
+
+def jpeg_with(*before):
+    plain = encoded(picture(), "jpeg")
+    return plain[:2] + b"".join(before) + plain[2:]
+
+
+def exif_segment(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return segment(0xE1, exif.tobytes())
+
+
+def test_exif_is_found_wherever_a_jpeg_may_hold_it():
+    comment, profile = segment(0xFE, b"\xff\xda is no scan here"), segment(0xE2, bytes(65_533))
+    for before in [(), (comment,), (comment, profile), (b"\xff",), (b"\xff\xff\xff",)]:
+        decoded = decode(jpeg_with(*before, exif_segment(6)), grey=True)
+        assert (decoded.width, decoded.height) == (40, 60), before
+        assert decoded.decoder == "libjpeg-turbo"
+
+
+def test_what_only_looks_like_exif_turns_nothing():
+    broken = segment(0xE1, b"Exif\x00\x00II*\x00\xff\xff\xff\xff")
+    for before in (segment(0xFE, b"Exif\x00\x00 is what a comment may say"), broken, exif_segment(9)):
+        assert decode(jpeg_with(before)).remark == ""
+    assert decode(encoded(picture(), "jpeg") + exif_segment(6)).remark == ""
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "webp"])
@@ -175,21 +275,46 @@ def test_a_tracking_pixel_is_remarked():
     assert decode(encoded(Image.new("RGB", (1, 1)), "gif")).remark == "tiny: 1 x 1 pixels"
 
 
-_SEEDS = [encoded(picture(24, 16), kind) for kind in ("jpeg", "png", "webp", "gif", "tiff", "bmp", "ppm")]
+def _seeds():
+    small, frames = picture(24, 16), [Image.new("RGB", (12, 8), colour) for colour in ("red", "blue")]
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    found = [encoded(picture(32, 32) if kind == "ico" else small, kind) for kind in FORMATS]
+    found += [encoded(frames[0], kind, save_all=True, append_images=frames[1:]) for kind in ("gif", "webp", "png")]
+    found += [encoded(small, kind, exif=exif) for kind in ("jpeg", "png", "webp", "tiff")]
+    found += [encoded(*STORED[name][:2], **STORED[name][2]) for name in ("cmyk jpeg", "16 bit png", "palette bmp")]
+    return [*found, encoded(small, "jpeg", progressive=True), encoded(small, "tiff", compression="tiff_deflate")]
 
 
-@settings(max_examples=150, deadline=None)
+_SEEDS = _seeds()
+
+
+def decode_or_refuse(data, **options):
+    try:
+        decoded = decode(data, max_pixels=1_000_000, **options)
+    except DecodeError as error:
+        assert error.what
+    else:
+        assert decoded.pixels.ndim == (2 if options.get("grey") else 3)
+        assert decoded.pixels.dtype == np.uint8
+
+
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(_SEEDS), st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=6))
 def test_mangled_bytes_raise_nothing_else(data, changes):
     mangled = bytearray(data)
     for place, value in changes:
         mangled[place % len(mangled)] = value
-    try:
-        decoded = decode(bytes(mangled), max_pixels=1_000_000)
-    except DecodeError as error:
-        assert error.what
-    else:
-        assert decoded.pixels.shape[2] == 3
+    decode_or_refuse(bytes(mangled))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(_SEEDS), st.integers(0, 100_000), st.booleans())
+def test_flipped_bits_and_cuts_raise_nothing_else(data, place, cut):
+    place %= 8 * len(data)
+    mangled = bytearray(data[: place // 8 + 1] if cut else data)
+    mangled[place // 8] ^= 1 << place % 8
+    decode_or_refuse(bytes(mangled), min_size_px=4, grey=True)
 
 
 @settings(max_examples=100, deadline=None)
@@ -240,13 +365,21 @@ def test_read_range(tmp_path):
 def test_real_files_by_content(data):
     """Files whose names are wrong on purpose."""
     folder = data / "formats" / "formats_images"
-    found = {path.name: decode(path.read_bytes()).format for path in sorted(folder.iterdir())}
-    assert found["ukbench09380.svg"] == found["ukbench09380.png"] == found["ukbench09380.bmp"] == "jpeg"
-    assert found["ukbench09380.webp"] == "webp"
-    assert found["marbles.pbm"] == found["baboon.pgm"] == found["Iggy.1024.ppm"] == "ppm"
-    assert found["copyleft.tiff"] == "tiff"
+    found = {path.name: decode(path.read_bytes()) for path in sorted(folder.iterdir())}
+    kinds = {name: decoded.format for name, decoded in found.items()}
+    assert kinds["ukbench09380.svg"] == kinds["ukbench09380.png"] == kinds["ukbench09380.bmp"] == "jpeg"
+    assert kinds["ukbench09380.webp"] == "webp"
+    assert kinds["marbles.pbm"] == kinds["baboon.pgm"] == kinds["Iggy.1024.ppm"] == "ppm"
+    assert kinds["copyleft.tiff"] == "tiff"
+    assert all((d.decoder == "libjpeg-turbo") == (d.format == "jpeg") for d in found.values())
+    for decoded in found.values():
+        assert decoded.pixels.shape == (decoded.height, decoded.width, 3)
+        assert decoded.pixels.std() > 5
     mixed = data / "formats" / "mixed_images"
     with pytest.raises(DecodeError, match="no known image format"):
         decode((mixed / "ukbench09268_corrupt.jpg").read_bytes())
     turned = decode((mixed / "ukbench09268.jpg").read_bytes())
     assert (turned.width, turned.height) == (480, 640)
+    opaque = decode((data / "formats" / "alpha_channel_image.png").read_bytes())
+    with Image.open(data / "formats" / "alpha_channel_image.png") as image:
+        assert np.array_equal(opaque.pixels, np.asarray(image.convert("RGB")))

@@ -1,18 +1,14 @@
 import hashlib
-import io
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
-from PIL import Image, ImageEnhance
+from PIL import Image
 
 from curate.errors import FormatError, MissingInputError, ParameterError, UntrustedFileError
-from curate.vision import builtin
+from curate.vision import builtin, networks
 from curate.vision.encoders import check_trust, encoder_id, load_encoder, normalise
-from curate.vision.networks import load_open_clip, load_timm, load_torchvision
-from curate.vision.vectors import column_vectors, read_vectors
+from curate.vision.networks import load_from_library, load_open_clip, load_timm, load_torchvision, weights_sha256
 
 
 def picture(seed, width=160, height=120):
@@ -75,6 +71,8 @@ def test_a_foreign_program_needs_trust_or_its_digest(exported):
     with pytest.raises(UntrustedFileError, match=f"--trust or pin it.*@sha256:{digest}"):
         load_encoder(f"file:{path}")
     with pytest.raises(UntrustedFileError, match="not 1234"):
+        check_trust(f"file:{path}@sha256:1234{0:060}", trust=True)
+    with pytest.raises(ParameterError, match="'1234' is no SHA-256.*64 hex digits"):
         check_trust(f"file:{path}@sha256:1234", trust=True)
     assert load_encoder(f"file:{path}@sha256:{digest}", device="cpu").dim == 7
     with pytest.raises(MissingInputError, match="cannot be read"):
@@ -121,10 +119,9 @@ def test_rows_without_a_direction_become_zeros():
 
 
 def test_library_models_lose_their_classifier():
-    for network, dim in ((load_torchvision("resnet18", pretrained=False), 512),
-                         (load_timm("resnet18", pretrained=False), 512)):  # fmt: skip
+    for network, _ in (load_torchvision("resnet18", pretrained=False), load_timm("resnet18", pretrained=False)):
         with torch.inference_mode():
-            assert network.forward(torch.zeros(1, 3, network.size_px, network.size_px)).shape == (1, dim)
+            assert network.forward(torch.zeros(1, 3, network.size_px, network.size_px)).shape == (1, 512)
 
 
 @pytest.mark.parametrize(
@@ -146,80 +143,32 @@ def test_missing_weights_are_one_clear_line(monkeypatch):
         load_torchvision("resnet18")
 
 
-def cosine(a, b):
-    return float(builtin.describe(a) @ builtin.describe(b))
+def test_weights_that_the_cache_holds_are_checked_against_their_name(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth").write_bytes(b"something else")
+    with pytest.raises(UntrustedFileError, match="its name says f37072fd"):
+        load_torchvision("resnet18")
 
 
-def test_the_builtin_descriptor_knows_copies(caplog):
-    encoder = load_encoder("builtin")
-    assert "untrained descriptor" in caplog.text
-    original = picture(0)
-    assert encoder.encode(np.stack([encoder.preprocess(original)])).shape == (1, builtin.DIM)
-    image = Image.fromarray(original)
-    packed = io.BytesIO()
-    image.save(packed, "JPEG", quality=40)
-    copies = {
-        "jpeg": Image.open(packed),
-        "resize": image.resize((90, 70)),
-        "colour": ImageEnhance.Color(image).enhance(0.8),
-        "brightness": ImageEnhance.Brightness(image).enhance(0.85),
-        "crop": image.crop((6, 5, 154, 115)),
-    }
-    others = max(cosine(original, picture(seed)) for seed in range(1, 30))
-    for name, copy in copies.items():
-        assert cosine(original, np.asarray(copy)) > others + 0.1, name
+def test_weights_of_a_library_can_be_pinned(monkeypatch):
+    torch.manual_seed(0)
+    made = load_torchvision("resnet18", pretrained=False)
+    monkeypatch.setattr(networks, "load_torchvision", lambda _: made)
+    digest = weights_sha256(made[1])
+    assert load_from_library("torchvision", "resnet18", digest) is made[0]
+    made[1].conv1.weight.data[0, 0, 0, 0] += 1e-3
+    with pytest.raises(UntrustedFileError, match=f"not {digest} as pinned"):
+        load_from_library("torchvision", "resnet18", digest)
+    pinned = {encoder_id(f"torchvision:resnet18@sha256:{pin}") for pin in (digest, digest[::-1])}
+    assert len(pinned | {encoder_id("torchvision:resnet18")}) == 3
+    assert all(name.startswith("torchvision:resnet18#") for name in pinned)
 
 
-def test_the_builtin_descriptor_of_odd_images_is_finite():
-    for value, shape in ((0, (1, 1, 3)), (255, (3, 900, 3)), (128, (64, 64, 3))):
-        vector = builtin.describe(np.full(shape, value, np.uint8))
-        assert abs(np.linalg.norm(vector) - 1) < 1e-5
-
-
-def test_vectors_from_parquet_and_npy(tmp_path):
-    vectors = np.array([[3.0, 4.0], [0.0, 1e-30]], np.float32)
-    keys = ["a", "b\u00e9"]
-    pq.write_table(pa.table({"key": keys, "vector": list(vectors)}), tmp_path / "v.parquet")
-    np.save(tmp_path / "v.npy", vectors.astype(np.float64))
-    with pytest.raises(MissingInputError, match="v.keys.txt"):
-        read_vectors(tmp_path / "v.npy")
-    (tmp_path / "v.keys.txt").write_text("a\nb\u00e9\n", encoding="utf-8")
-    for name in ("v.parquet", "v.npy"):
-        found = read_vectors(tmp_path / name)
-        assert found.row == {"a": 0, "b\u00e9": 1}
-        np.testing.assert_allclose(found.vectors, [[0.6, 0.8], [0, 1]], atol=1e-6)
-        assert encoder_id(f"vectors:{tmp_path / name}").startswith(f"vectors:{name}#")
-
-
-@pytest.mark.parametrize(
-    ("columns", "what"),
-    [
-        ({"key": ["a", "a"], "vector": [[1.0], [2.0]]}, "'a' occurs twice"),
-        ({"key": ["a", "b"], "vector": [[1.0], [0.0]]}, "'b' has no direction: all zeros"),
-        ({"key": ["a", "b"], "vector": [[1.0], [float("nan")]]}, "NaN"),
-        ({"key": ["a", "b"], "vector": [[1.0], [1.0, 2.0]]}, "different lengths"),
-        ({"key": ["a", "b"], "vector": [[1.0], None]}, "NULL"),
-        ({"name": ["a"], "vector": [[1.0]]}, "no column key"),
-        ({"key": ["a"], "vector": ["x"]}, "not a list"),
-    ],
-)
-def test_unusable_vectors(tmp_path, columns, what):
-    pq.write_table(pa.table(columns), tmp_path / "v.parquet")
-    with pytest.raises(FormatError, match=what):
-        read_vectors(tmp_path / "v.parquet")
-
-
-def test_no_pickle_is_read(tmp_path):
-    np.save(tmp_path / "v.npy", np.array([{"a": 1}], object), allow_pickle=True)
-    (tmp_path / "v.keys.txt").write_text("a\n")
-    with pytest.raises(FormatError, match="cannot be read"):
-        read_vectors(tmp_path / "v.npy")
-
-
-def test_half_precision_lists_come_back_with_length_one():
-    vectors = np.random.default_rng(0).standard_normal((4, 100))
-    halves = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
-    column = pa.array([None, *list(halves)], pa.list_(pa.float16()))
-    rows, found = column_vectors(column)
-    assert rows.tolist() == [1, 2, 3, 4]
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
+def test_the_builtin_encoder_is_a_network_like_others():
+    encoder = load_encoder("builtin", device="cpu")
+    assert (encoder.name, encoder.dim) == (encoder_id("builtin"), builtin.DIM)
+    images = [picture(seed) for seed in range(20)]
+    vectors = encoder.encode([encoder.preprocess(image) for image in images])
+    np.testing.assert_allclose(vectors, [builtin.describe(image) for image in images], atol=1e-5)
+    np.testing.assert_array_equal(vectors[7:8], encoder.encode([encoder.preprocess(images[7])]))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from curate.vision.decode import DecodeError, decode
-from curate.vision.phash import MIN_SIZE_PX, hamming, phash, shrink
+from curate.vision.phash import MIN_SIZE_PX, _lanczos, hamming, phash, shrink
 
 
 def textured(seed, height, width):
@@ -31,6 +31,47 @@ def test_shrinking_is_pillow_lanczos():
         difference = np.abs(shrink(grey) - pillow)
         assert difference.mean() < 1
         assert difference.max() <= 5  # the passes come in the other order, each is clipped; long sides are halved first
+
+
+def shrunk_by_integers(grey):
+    """The definition: pairs averaged, rows and then columns weighed, each result rounded half to even and clipped."""
+
+    def halved(values):
+        step = 1
+        while len(values) >= 160:
+            values, step = (values[0 : len(values) // 2 * 2 : 2] + values[1::2] + 1) >> 1, step * 2
+        return values, step
+
+    def weighed(values, extent):
+        sums = _lanczos(len(values), extent).astype(np.int64) @ values
+        below, rest = sums >> 15, sums & 32767
+        return np.clip(below + ((rest > 16384) | ((rest == 16384) & (below % 2 == 1))), 0, 255)
+
+    height, width = grey.shape
+    values, step_y = halved(grey.astype(np.int64))
+    values, step_x = halved(values.T)
+    return weighed(weighed(values.T, height / step_y).T, width / step_x).T
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 700), st.integers(1, 700), st.integers(1, 5), st.integers(0, 2**32), st.booleans())
+def test_shrinking_is_exact_alone_and_among_others(height, width, n, seed, harsh):
+    greys = np.random.default_rng(seed).integers(0, 256, (n, height, width), dtype=np.uint8)
+    if harsh:
+        greys = np.where(greys < 128, np.uint8(0), np.uint8(255))
+    together = shrink(greys)
+    assert together.shape == (n, 32, 32)
+    assert together.dtype == np.uint8
+    for grey, small in zip(greys, together, strict=True):
+        assert np.array_equal(small, shrink(grey))
+    assert np.array_equal(together[0], shrunk_by_integers(greys[0]))
+
+
+def test_many_images_are_shrunk_in_pieces():
+    greys = np.random.default_rng(0).integers(0, 256, (90, 140, 140), dtype=np.uint8)
+    assert np.array_equal(shrink(greys), np.stack([shrink(grey) for grey in greys]))
+    assert shrink(greys[:0]).shape == (0, 32, 32)
+    assert np.array_equal(shrink(greys[:, ::2, ::-1]), shrink(np.ascontiguousarray(greys[:, ::2, ::-1])))
 
 
 def test_shrinking_takes_any_shape():

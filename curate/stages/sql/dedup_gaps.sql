@@ -1,29 +1,28 @@
--- How far the best match of each image stands out from the rest of one eval set (or of the corpus).
+-- How far the nearest other picture of each image stands out from the next ones.
 --
--- Copies within the eval set count as one neighbour (family). With distances d1 <= d2 <= d3 to the nearest three,
+-- Known copies of each other count as one neighbour (family). With distances d1 <= d2 <= d3 to the nearest three,
 -- ln(d2 / d1) and 2 ln(d3 / d2) are equally distributed where no neighbour is a copy: the logarithms of ratios of
 -- successive neighbour distances in a locally uniform cloud are independent and exponential with rates that grow with
 -- the rank (Facco et al., Scientific Reports 2017). So the second is the background of the first.
 WITH nearest AS (
-    SELECT image_id, family, max(similarity) AS similarity
-    FROM candidates JOIN families USING (eval_image_id)
-    WHERE eval_set = $eval_set AND similarity IS NOT NULL
-    GROUP BY image_id, family
+    SELECT image, family, arg_max(other, (similarity, -other)) AS other, max(similarity) AS similarity
+    FROM neighbours
+    GROUP BY image, family
 ), ranked AS (
-    SELECT image_id, family, greatest(1 - similarity, $least) AS distance,
-           row_number() OVER (PARTITION BY image_id ORDER BY similarity DESC, family) AS rank
+    SELECT image, other, greatest(1 - similarity, $least) AS distance,
+           row_number() OVER (PARTITION BY image ORDER BY similarity DESC, family) AS rank
     FROM nearest
 ), three AS (
-    SELECT image_id,
-           any_value(family) FILTER (rank = 1) AS family,
+    SELECT image,
+           any_value(other) FILTER (rank = 1) AS other,
            any_value(distance) FILTER (rank = 1) AS d1,
            any_value(distance) FILTER (rank = 2) AS d2,
            any_value(distance) FILTER (rank = 3) AS d3
     FROM ranked
     WHERE rank <= 3
-    GROUP BY image_id
+    GROUP BY image
 )
-SELECT image_id, family, d2, ln(d2 / d1) AS gap, 2 * ln(d3 / d2) AS decoy
+SELECT image, other, ln(d2 / d1) AS gap, 2 * ln(d3 / d2) AS decoy
 FROM three
 WHERE d2 IS NOT NULL
-ORDER BY image_id
+ORDER BY image

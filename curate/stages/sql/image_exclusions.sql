@@ -1,4 +1,5 @@
--- Images that a manifest leaves out whole, one reason each: the first that applies.
+-- Images that a manifest leaves out whole, one reason each: the first that applies. Copies of evaluation images stay
+-- where $leaks is not 'drop'.
 WITH reasons AS (
     SELECT i.image_id, 1 AS rank, 'forget' AS stage, 'tombstone' AS rule, t.kind || ': ' || t.reason AS detail
     FROM images AS i JOIN tombstones AS t
@@ -9,7 +10,7 @@ WITH reasons AS (
     UNION ALL
     SELECT image_id, 3, 'dedup', 'near_duplicate',
            format('copy of {}/{} by {} (similarity {:.3f})', eval_set, eval_image_id, method, similarity)
-    FROM near_duplicates
+    FROM near_duplicates WHERE $leaks = 'drop'
     UNION ALL
     SELECT image_id, 4, 'map-labels', 'no_label', 'no text of the image was mapped to a class'
     FROM images ANTI JOIN (FROM mentions WHERE class_key <> '') USING (image_id)

@@ -1,0 +1,21 @@
+-- The best match of each compared image with one eval set, and its best with any other picture of the set.
+--
+-- Copies within the set (families) are one picture. Images with the bytes of an eval image are certain already.
+WITH compared AS (
+    SELECT image_id, family, max(score) AS score
+    FROM $pairs JOIN families USING (eval_image_id)
+    WHERE score IS NOT NULL
+    GROUP BY ALL
+), ranked AS (
+    SELECT image_id, family, score, row_number() OVER (PARTITION BY image_id ORDER BY score DESC, family) AS rank
+    FROM compared
+    WHERE image_id NOT IN (SELECT image_id FROM $pairs WHERE same_bytes)
+)
+SELECT image_id,
+       any_value(family) FILTER (rank = 1) AS family,
+       any_value(score) FILTER (rank = 1) AS best,
+       any_value(score) FILTER (rank = 2) AS other
+FROM ranked
+WHERE rank <= 2
+GROUP BY image_id
+ORDER BY image_id

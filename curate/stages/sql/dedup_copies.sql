@@ -1,0 +1,19 @@
+-- Pairs held to be copies: equal bytes, scores from the threshold on, and what a person said is one; less what a
+-- person said is none. An image may look like several copies of one picture: a verdict is on all of them.
+WITH said AS (
+    SELECT image_id, family, verdict
+    FROM latest_reviews JOIN families USING (eval_image_id)
+    WHERE eval_set = $eval_set
+    QUALIFY row_number() OVER (PARTITION BY image_id, family ORDER BY reviewed_at DESC, review_id DESC) = 1
+)
+SELECT p.image_id, p.eval_set, p.eval_image_id,
+       CASE WHEN p.same_bytes THEN 'sha256' WHEN p.phash_distance <= $bits THEN 'phash' ELSE 'embedding' END AS method,
+       CASE method WHEN 'sha256' THEN 1.0 WHEN 'phash' THEN 1 - p.phash_distance / 64 ELSE p.similarity END
+           AS similarity,
+       p.score, said.verdict,
+       CASE WHEN p.same_bytes THEN 'identity' ELSE p.transform END AS transform,
+       p.scale, p.rotation, p.box_left, p.box_top, p.box_right, p.box_bottom
+FROM pairs AS p JOIN families USING (eval_image_id) LEFT JOIN said USING (image_id, family)
+WHERE p.same_bytes
+   OR said.verdict = 'copy' AND p.score IS NOT NULL
+   OR coalesce(said.verdict, 'unsure') = 'unsure' AND p.score >= $least

@@ -16,7 +16,8 @@ from curate.recipe import build_params
 _ANY_PRECISION = 1e-9
 
 # Enough on the tiny corpus to see that training learns; the recipe's number would take most of its time.
-_TINY_PLANTS, _TINY_COMPARED = 2, 0.2
+_TINY_PLANTS = 2
+_COMPARED, _TINY_COMPARED = 0.3, 0.2
 _TINY_STEPS = 60
 
 
@@ -43,8 +44,9 @@ def run_demo(folder: Path, *, tiny: bool, seed: int) -> None:
         f"add-evalset.sets=[{{name: evalset, path: '{corpus.evalset}'}}]",
         f"map-labels.classes='{corpus.classes}'",
     ]
+    settings.append(f"dedup.compare={_TINY_COMPARED if tiny else _COMPARED}")
     if tiny:
-        settings += [f"embed.plants={_TINY_PLANTS}", f"dedup.compare={_TINY_COMPARED}"]
+        settings.append(f"embed.plants={_TINY_PLANTS}")
     steps = session.read_pipeline("quickstart", settings)
     by_name = {step.stage.name: step for step in steps}
     build = by_name["build-manifest"]

@@ -110,14 +110,15 @@ def chessboard(picture: Picture, view: View, rng: Rng) -> None:
 
 
 def dartboard(picture: Picture, view: View, rng: Rng) -> None:
-    """Twenty sectors, doubles and trebles, a bull's-eye; sometimes darts."""
+    """Sectors, doubles and trebles, a bull's-eye; sometimes darts. No two boards are alike, or they would be copies."""
     pale, dark = vary(rng, (0.93, 0.87, 0.7), 0.04), vary(rng, (0.1, 0.09, 0.09), 0.03)
     red, green = vary(rng, (0.75, 0.12, 0.12), 0.05), vary(rng, (0.1, 0.45, 0.2), 0.05)
     if rng.random() < 0.2:
         red, green = vary(rng, (0.15, 0.3, 0.65)), vary(rng, (0.75, 0.65, 0.2))
-    sector = 0.5 + 3 * petals(view, 10)
+    sector = 0.5 + 3 * petals(view, int(rng.integers(6, 14)))
     r = view.r
-    ring = np.minimum(np.abs(r - 0.76) - 0.05, np.abs(r - 0.46) - 0.045)
+    doubles, trebles = rng.uniform(0.7, 0.78), rng.uniform(0.35, 0.55)
+    ring = np.minimum(np.abs(r - doubles) - 0.05, np.abs(r - trebles) - 0.045)
     paint(picture, r - 1, (0.07, 0.07, 0.08), view.px)
     paint(picture, r - 0.81, mix(pale, dark, sector), view.px)
     paint(picture, ring, mix(green, red, sector), view.px)

@@ -4,11 +4,13 @@ import atexit
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from contextlib import contextmanager, nullcontext
+from types import ModuleType
 from typing import Any
 
 import pyarrow as pa
@@ -80,10 +82,14 @@ def _in_threads(
     waiting, end = iter(parts), time.monotonic() + _THREADS_S
     early = iter(lambda: next(waiting, None) if time.monotonic() < end else None, None)
     with ThreadPoolExecutor(n_workers) as threads:
-        yield from _in_pool(threads, work, early, n_workers, progress)
+
+        def submit(rows: pa.Table) -> Future[Result]:
+            return threads.submit(work, rows)
+
+        yield from _in_pool(submit, early, n_workers, progress)
         rest = list(waiting)
         if len(rest) <= 2 * n_workers:
-            yield from _in_pool(threads, work, rest, n_workers, progress)
+            yield from _in_pool(submit, rest, n_workers, progress)
             return
     yield from _in_processes(stage, tables, params, rest, n_workers, progress)
 
@@ -95,11 +101,27 @@ def _in_processes(
     context = multiprocessing.get_context("spawn")
     start = (stage.make_worker, tables, params, stage.batch_rows)
     with ProcessPoolExecutor(n_workers, context, _start_process, start) as processes:
-        yield from _in_pool(processes, _work_in_process, parts, n_workers, progress)
+
+        def submit(rows: pa.Table) -> Future[Result]:
+            with nullcontext() if stage.make_worker.__module__ == "__main__" else _without_main():
+                return processes.submit(_work_in_process, rows)  # starts a process while there are too few
+
+        yield from _in_pool(submit, parts, n_workers, progress)
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """A process that starts now does not import the calling script, which would run again where nothing guards it."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _in_pool(
-    pool: Executor, work: Callable[[pa.Table], Result], parts: Iterable[Part], n_workers: int, progress: Progress
+    submit: Callable[[pa.Table], Future[Result]], parts: Iterable[Part], n_workers: int, progress: Progress
 ) -> Iterator[tuple[Part, Result]]:
     waiting = iter(parts)
     running: dict[Future[Result], Part] = {}
@@ -109,7 +131,7 @@ def _in_pool(
             while len(running) < 2 * n_workers and (part := next(waiting, None)) is not None:
                 rows = part.load()
                 with _no_interrupts():  # processes start on submit, and inherit this
-                    running[pool.submit(work, rows)] = part
+                    running[submit(rows)] = part
             if not running:
                 return
             done, _ = wait(running, return_when=FIRST_COMPLETED)

@@ -6,6 +6,7 @@ copies of eval images that were planted to see what is found, and the eval image
 see dedup_decide.py.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,7 +24,10 @@ from curate.stages.dedup_rows import corpus_rows, eval_rows, planted_rows
 from curate.stages.dedup_within import cluster_corpus
 from curate.stages.eval_images import parts_of_set
 
+log = logging.getLogger(__name__)
+
 _SETS_AT_ONCE = 2
+_MANY = 1_000_000  # compared images, above which a word of warning is due
 _OUTPUTS = ("duplicate_candidates", "planted_copies", "eval_twins")
 
 
@@ -116,6 +120,13 @@ def resolve_encoder(tables: Tables, wanted: str | None) -> str:
 def make_worker(tables: Tables, params: DedupParams) -> Worker:
     """Holds the eval sets that it met last, one index each."""
     encoder = resolve_encoder(tables, params.encoder)
+    n_compared = params.compare * len(params.against) * sum(part.n_rows for part in tables.parts("images"))
+    if n_compared > _MANY:
+        log.warning(
+            "about %.1f million images will be compared pixel by pixel, some 25 a second and core; "
+            "--compare 0.1 would take the most suspicious tenth",
+            n_compared / 1e6,
+        )
     threads = ThreadPoolExecutor(cpu_count() or 1, thread_name_prefix="compare")
     sets: Callable[[str], Prepared] = lru_cache(_SETS_AT_ONCE)(partial(prepare, tables, encoder, params, threads))
 

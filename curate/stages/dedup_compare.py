@@ -121,7 +121,7 @@ def _planted(rows: pa.Table, one: Prepared) -> pa.Table:
         "phash_distance": pairs.bits.take(found), "similarity": pairs.similarity.take(found),
         "score": pa.array(scores, mask=np.isnan(scores)).take(found),
         "other_score": pa.array(other, mask=np.isnan(other)),
-        "found_as": pa.array([m and m.transform for m in matches], pa.string()).take(found),
+        "found_as": pa.array([m and (m.transform or None) for m in matches], pa.string()).take(found),
     }  # fmt: skip
     usable = pa.array([data is not None for data, _, _ in made])
     return (
@@ -211,7 +211,7 @@ def _table(name: str, pairs: Pairs, matches: list[Any], one: Prepared, columns: 
         "eval_set": pa.array([one.index.images.name] * len(pairs.query), pa.string()),
         "encoder": pa.array([one.index.encoder] * len(pairs.query), pa.string()),
         "score": pa.array([m and m.score for m in matches], pa.float64()),
-        "transform": pa.array([m and m.transform for m in matches], pa.string()),
+        "transform": pa.array([m and (m.transform or None) for m in matches], pa.string()),
     }
     return pa.table({**shared, **columns}).select(schema.names).cast(schema)
 

@@ -56,9 +56,7 @@ def _load(tables: Tables, spec: str, name: str, n_per_kind: int) -> pa.Table:
     return pa.Table.from_pylist(rows, _WORK)
 
 
-def describe_planted(
-    rows: pa.Table, images: EvalImages, encoder: "Encoder", threads: ThreadPoolExecutor
-) -> pa.Table:
+def describe_planted(rows: pa.Table, images: EvalImages, encoder: "Encoder", threads: ThreadPoolExecutor) -> pa.Table:
     """Make the copies and describe them.
 
     Args:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SIDE_POSITION = 1 << 20
 """Positions of labels from a side table begin here, so that they never meet those that a record brings itself."""
 
+_BATCH_BYTES = 1 << 22
+
 
 def read_part(rows: pa.Table, source: str, max_pixels: int) -> dict[str, pa.Table]:
     """Read, measure and label the records of a part.
@@ -30,49 +32,77 @@ def read_part(rows: pa.Table, source: str, max_pixels: int) -> dict[str, pa.Tabl
         Rows of images, raw_labels and rejects. Occurrences are counted within the part.
     """
     from curate.sources.corpus import read
-    from curate.sources.records import Reject, image_id
+    from curate.sources.records import Reject
     from curate.vision.measure import Measures
 
     measures = Measures(max_pixels)
-    seen: dict[str, int] = {}
-    names = ("image_id", "key", "occurrence", "uri", "byte_offset", "byte_length", "url", "owner", "remark")
-    values: list[tuple[Any, ...]] = []
-    labels, rejects = _LabelRows(), []
-    for record in read(rows):
-        if isinstance(record, Reject):
-            rejects.append(record)
-            continue
-        key = record.key
-        seen[key] = occurrence = seen.get(key, -1) + 1
-        found_id = image_id(source, key, occurrence)
-        remark = _measure(record, measures)
-        place = (record.uri, record.offset, 0 if record.data is None else len(record.data))
-        values.append((found_id, key, occurrence, *place, record.url, record.owner, remark))
-        if record.labels:
-            labels.add(found_id, record.labels)
-    columns: dict[str, Any] = {name: [row[i] for row in values] for i, name in enumerate(names)}
-    columns |= measures.columns() | {"decoder": measures.decoders(), "source": [source] * len(values)}
+    records: list[Record] = []
+    sizes: list[int] = []
+    rejects: list[Reject] = []
+    for batch in _batches(read(rows)):
+        for record in batch:
+            if isinstance(record, Reject):
+                rejects.append(record)
+                continue
+            _measure(record, measures)
+            sizes.append(0 if record.data is None else len(record.data))
+            record.data = None
+            records.append(record)
+    images, labels = _record_rows(source, records)
+    images |= measures.columns() | {"decoder": measures.decoders(), "byte_length": sizes}
     return {
-        "images": pa.Table.from_pydict(columns, table_schema("images").arrow),
+        "images": pa.Table.from_pydict(images, table_schema("images").arrow),
         "raw_labels": labels.table(),
         "rejects": _reject_rows(source, rejects),
     }
 
 
-def _measure(record: "Record", measures: "Measures") -> str | None:
-    """Measure a record's bytes; what is odd about the record."""
+def _batches(records: Iterable["Record | Reject"]) -> "Iterator[list[Record | Reject]]":
+    """A few megabytes of records: reading many in a row keeps to the processor's caches, which decoding empties."""
+    from curate.sources.records import Reject
+
+    batch: list[Record | Reject] = []
+    n_bytes = 0
+    for record in records:
+        batch.append(record)
+        if not isinstance(record, Reject) and record.data is not None:
+            n_bytes += len(record.data)
+        if n_bytes > _BATCH_BYTES:
+            yield batch
+            batch, n_bytes = [], 0
+    yield batch
+
+
+def _measure(record: "Record", measures: "Measures") -> None:
+    """Measure a record's bytes, and remark what is odd about them."""
     from curate.sources.records import format_of_name
 
     if record.data is None:
         measures.add_unread(record.remarks.pop())
-    else:
-        kind, odd = measures.add(record.data)
-        if odd:
-            record.remarks.append(odd)
-        named = format_of_name(record.suffix)
-        if kind is not None and named is not None and kind != named:
-            record.remarks.insert(0, f"named {record.suffix}, is {kind}")
-    return "; ".join(dict.fromkeys(record.remarks)) if record.remarks else None
+        return
+    kind, odd = measures.add(record.data)
+    if odd:
+        record.remarks.append(odd)
+    named = format_of_name(record.suffix)
+    if kind is not None and named is not None and kind != named:
+        record.remarks.insert(0, f"named {record.suffix}, is {kind}")
+
+
+def _record_rows(source: str, records: "Sequence[Record]") -> "tuple[dict[str, list[Any]], _LabelRows]":
+    """Columns of images that do not come from the bytes, and the labels."""
+    from curate.sources.records import image_id
+
+    labels, seen = _LabelRows(), dict[str, int]()
+    names = ("image_id", "source", "key", "occurrence", "uri", "byte_offset", "url", "owner", "remark")
+    values: list[tuple[Any, ...]] = []
+    for record in records:
+        key = record.key
+        seen[key] = occurrence = seen.get(key, -1) + 1
+        found_id = image_id(source, key, occurrence)
+        remark = "; ".join(dict.fromkeys(record.remarks)) or None
+        values.append((found_id, source, key, occurrence, record.uri, record.offset, record.url, record.owner, remark))
+        labels.add(found_id, record.labels)
+    return {name: [row[i] for row in values] for i, name in enumerate(names)}, labels
 
 
 class _LabelRows:

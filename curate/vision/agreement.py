@@ -40,7 +40,7 @@ ADDED = 0.3
 MIN_PART, PART_GAIN = 0.5, 8.0
 """A part of the frame is judged alone if it is at least this share, and this much better than the whole, in nats."""
 
-CHOSEN = 0.3
+CHOSEN = 0.5
 """What a part loses per window, in nats, for having been chosen by its agreement."""
 
 _STRIDE_PX = 4

@@ -76,14 +76,15 @@ def estimate(model: Model, precision: float) -> Decision:
     nothing = Decision(np.inf, 0, 0.0, None, None, model.prevalence, "model", note="; ".join(model.notes) or None)
     if model.tail is None:
         return nothing
-    scores = np.unique(model.best[model.best > model.tail.start])
+    scores = np.unique(model.best[(model.best > model.tail.start) & (model.best >= model.floor)])
     n_hits = len(model.best) - np.searchsorted(model.best, scores, side="left")
     n_false = expected_false(model, scores)
     n_allowed = np.floor((1 - precision) * n_hits + 1e-9)
     # The Poisson mean that stays within what is allowed but for RISK.
     good = np.flatnonzero(n_false <= gammaincinv(n_allowed + 1, RISK))
     if not len(good):
-        return nothing
+        why = "no score is sure enough for the asked precision: only equal bytes count as copies"
+        return replace(nothing, note="; ".join([*model.notes, why]))
     at = good[0]
     share = float(max(0.0, 1.0 - n_false[at] / n_hits[at]))
     return replace(

@@ -170,22 +170,13 @@ def read_signs(
     inside = frame.mask_HW > 0
     disagrees = float(((correlation_GG < 0.25) & (weight_GG > 0.27)).mean())
     return Signs(
-        is_flipped=bool(np.linalg.det(matrix[:, :2]) < 0),
-        turn=turned_by(matrix),
-        cut=cut,
-        rest=rest,
-        texture=texture,
-        resize=float(np.exp(np.abs(np.log(np.maximum(sides, 1e-3))).max()) - 1),
-        scale=true_scale(one, other, matrix),
-        colourful=colourful[0],
-        saturation=colourful[1] / max(colourful[0], 1e-3),
-        contrast=contrast,
-        brightness=brightness,
-        tint=tint,
-        sharper=_sharper(frame),
+        is_flipped=bool(np.linalg.det(matrix[:, :2]) < 0), turn=turned_by(matrix), cut=cut, rest=rest, texture=texture,
+        resize=float(np.exp(np.abs(np.log(np.maximum(sides, 1e-3))).max()) - 1), scale=true_scale(one, other, matrix),
+        colourful=colourful[0], saturation=colourful[1] / max(colourful[0], 1e-3), contrast=contrast,
+        brightness=brightness, tint=tint, sharper=_sharper(frame),
         covered=disagrees + (1 - frame.seen / max(full[1], 1e-3) if full else 0.0),
         difference=float(np.abs(frame.eval_HW - frame.corpus_HW)[inside].mean()) if inside.any() else 255.0,
-    )
+    )  # fmt: skip
 
 
 def _rest(corpus_HW: Array, matrix: Array, corners_22: Array) -> tuple[float, float]:

@@ -19,6 +19,11 @@ from curate.vision.tails import (
     thin,
 )
 
+STRONG = 10.0
+"""Strong evidence of a copy, in nats, in which vision/verify.py scores."""
+
+_WEAK_COPIES = 0.05  # share of the planted copies that score less than what "scores like a copy"
+
 
 @dataclass(frozen=True)
 class Compared:
@@ -49,6 +54,7 @@ class Model:
         p_copy: (K,) probability of a copy at them, never falling.
         prevalence: Share of eval images with a copy; None where not known.
         notes: What is missing, in words.
+        floor: Least score that a threshold may be: a lower one would gain next to no copies, only look-alikes.
     """
 
     best: Floats
@@ -58,6 +64,7 @@ class Model:
     p_copy: Floats
     prevalence: float | None
     notes: tuple[str, ...]
+    floor: float = 0.0
 
 
 def fit(compared: Compared, planted: Floats, planted_others: Floats | None = None) -> Model:
@@ -70,7 +77,7 @@ def fit(compared: Compared, planted: Floats, planted_others: Floats | None = Non
         planted_others: (Q,) highest score of planted copies with any other eval image, NaN = none. Chance is read off
             these where the corpus has too little of it.
     """
-    best, decoys = np.sort(compared.best), np.sort(compared.others[~np.isnan(compared.others)])
+    best, decoys = np.sort(compared.best), _decoys(compared, planted)
     notes: list[str] = []
     mixture = fit_mixture(best, decoys, planted) if len(decoys) >= MIN_DECOYS else None
     if mixture is None:
@@ -87,7 +94,27 @@ def fit(compared: Compared, planted: Floats, planted_others: Floats | None = Non
         notes.append(f"fewer than {MIN_PLANTS} planted copies score above chance")
     knots, p_copy = _never_falling(best, tail, copies)
     prevalence = None if copies is None else _prevalence(compared, tail, copies)
-    return Model(best, decoys, tail, knots, p_copy, prevalence, tuple(notes))
+    return Model(best, decoys, tail, knots, p_copy, prevalence, tuple(notes), _floor(planted))
+
+
+def _floor(planted: Floats) -> float:
+    """Where the weakest copies end, but no more than what is strong evidence anyway."""
+    return min(STRONG, _like_copies(planted, 0.0))
+
+
+def _decoys(compared: Compared, planted: Floats) -> Floats:
+    """Scores known to be chance, ascending: second best ones, but not of images that score like copies themselves.
+
+    Such an image may hold several pictures of the eval set side by side, as a collage does.
+    """
+    is_chance = compared.best < _like_copies(planted, np.inf)
+    return np.sort(compared.others[~np.isnan(compared.others) & is_chance])
+
+
+def _like_copies(planted: Floats, unknown: float) -> float:
+    """A score that nearly all planted copies exceed that were compared."""
+    found = planted[~np.isnan(planted)]
+    return float(np.quantile(found, _WEAK_COPIES)) if len(found) >= MIN_PLANTS else unknown
 
 
 def _never_falling(best: Floats, tail: Tail, copies: Copies | None) -> tuple[Floats, Floats]:

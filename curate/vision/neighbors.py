@@ -57,7 +57,9 @@ def search(
         wanted = min(wanted, len(base_ND))
         unsure = []
         for rows in _blocks(pending_Q, 32 * wanted):
-            exact_QK, index_QK[rows], most_Q = nearest(queries_QD[rows], k, wanted)
+            together = rows[-1] - rows[0] + 1 == len(rows)  # then nothing needs to be copied
+            queries = queries_QD[rows[0] : rows[-1] + 1] if together else queries_QD[rows]
+            exact_QK, index_QK[rows], most_Q = nearest(queries, k, wanted)
             similarity_QK[rows] = exact_QK
             unsure.append(rows[most_Q >= exact_QK[:, -1]])
         pending_Q = np.concatenate(unsure) if wanted < len(base_ND) else pending_Q[:0]
@@ -197,23 +199,23 @@ def _nearest_on_cpu(
     import faiss
 
     rough_QW, found_QW = index.search(queries_QD, wanted)
-    exact_QW = np.empty(found_QW.shape, np.float64)
-    n_threads = min(faiss.omp_get_max_threads(), len(queries_QD))
-    edges = np.linspace(0, len(queries_QD), n_threads + 1).astype(int)
-
-    def score(first: int, end: int) -> None:
-        query = np.repeat(np.arange(first, end), wanted)
-        pairs = similarity_of_pairs(queries_QD, query, base_ND, found_QW[first:end].ravel())
-        exact_QW[first:end] = pairs.reshape(-1, wanted)
-
-    with ThreadPoolExecutor(n_threads) as threads:
-        list(threads.map(score, edges[:-1], edges[1:]))
-    order_QW = np.lexsort((found_QW, -exact_QW), axis=1)[:, :k]
     # Largest error of a float32 product, whatever the order of its sum (Higham 2002, 3.1), doubled.
     unit = 2.0 * queries_QD.shape[1] * 2.0**-24
-    lengths_Q = np.sqrt(np.einsum("qd,qd->q", queries_QD, queries_QD, dtype=np.float64))
-    most_Q = rough_QW[:, -1] + unit * longest_base * lengths_Q
-    return np.take_along_axis(exact_QW, order_QW, 1), np.take_along_axis(found_QW, order_QW, 1), most_Q
+    error_Q = unit * longest_base * np.sqrt(np.einsum("qd,qd->q", queries_QD, queries_QD, dtype=np.float64))
+    exact_QW = np.full(found_QW.shape, -np.inf)
+    query, place = np.nonzero(rough_QW >= rough_QW[:, k - 1 : k] - 2 * error_Q[:, None])  # others cannot be among the K
+    rows = found_QW[query, place]
+    edges = np.linspace(0, len(query), min(faiss.omp_get_max_threads(), len(query)) + 1).astype(int)
+
+    def score(first: int, end: int) -> None:
+        piece = slice(first, end)
+        exact_QW[query[piece], place[piece]] = similarity_of_pairs(queries_QD, query[piece], base_ND, rows[piece])
+
+    with ThreadPoolExecutor(len(edges) - 1) as threads:
+        list(threads.map(score, edges[:-1], edges[1:]))
+    order_QK = np.lexsort((found_QW, -exact_QW), axis=1)[:, :k]
+    best = np.take_along_axis(exact_QW, order_QK, 1), np.take_along_axis(found_QW, order_QK, 1)
+    return *best, rough_QW[:, -1] + error_Q
 
 
 def longest(vectors_ND: NDArray[np.float32]) -> float:

@@ -23,6 +23,7 @@ Prepare = Callable[[int], NDArray[Any] | None]
 """The i-th image as `Encoder.encode` takes it; None where there is nothing to see."""
 
 _IMAGES_AT_ONCE = 8  # that one thread prepares without coming back
+_IMAGES_AHEAD = 32  # where batches are small, so that one slow image keeps nobody waiting
 
 
 @dataclass
@@ -73,7 +74,7 @@ class Describer:
         """
         start = time.perf_counter()
         step = self.encoder.batch_size
-        ahead = 2 * self.encoder.n_streams + 1
+        ahead = 2 * self.encoder.n_streams + max(1, _IMAGES_AHEAD // step)
         done: list[tuple[list[int], NDArray[np.float32]]] = []
         under_way: deque[Future[Any]] = deque()
         try:
@@ -136,11 +137,11 @@ def profile_report(describer: Describer, elapsed: float, bare: float) -> str:
     encoder, spent = describer.encoder, describer.spent
     speed = spent.n_images / elapsed
     threads = encoder.n_streams * elapsed
-    per_image = spent.preparing / max(1, spent.n_images)
+    per_image, writing = spent.preparing / max(1, spent.n_images), max(0.0, 1 - spent.working / elapsed)
     text = (
         f"{spent.n_images} images, {speed:.1f} a second: waiting for decode {spent.waiting / threads:.0%}, network "
-        f"{spent.network / threads:.0%}, writing {1 - spent.working / elapsed:.0%}. Decoding and resizing take "
-        f"{1e3 * per_image:.2f} ms of a processor per image."
+        f"{spent.network / threads:.0%}, writing {writing:.0%}. Decoding and resizing take {1e3 * per_image:.2f} ms of "
+        f"a processor per image."
     )
     if bare:
         shape = " x ".join(map(str, (encoder.batch_size, encoder.size_px, encoder.size_px)))

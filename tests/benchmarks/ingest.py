@@ -3,15 +3,15 @@
     python -m tests.benchmarks.ingest [--sizes 640x480 500x375 300x225 224x224] [--layouts posts plain]
         [--images 20000] [--repeats 3] [--photos FOLDER]
 
-Tars are written as img2dataset does: `posts` with a JSON and a text member beside each picture, `plain` without. Pictures
-are cut from the files and tars in FOLDER; without one they are drawn, with about as many bytes a pixel as
+Tars are written as img2dataset does: `posts` with a JSON and a text member beside each picture, `plain` without.
+Pictures are cut from the files and tars in FOLDER; without one they are drawn, with about as many bytes a pixel as
 photographs have. Each is stored many times, with another comment inside, so that no two members have equal bytes.
 
-The bare loop reads each member at its known place, computes SHA-256 and decodes with simplejpeg as `curate.vision.decode`
-does: grey, at a reduced size. It runs on as many threads and on as many processes as there are processors, and the better
-counts. Pillow with imagehash does the same on processes, with a full decode and a perceptual hash, on a share of the
-pictures. Of the command's time, what it takes for one picture is taken off: that is start-up. All run in turn, and
-medians of ratios are printed; CPU time beside wall time, as it suffers less where others share the machine.
+The bare loop reads each member at its known place, computes SHA-256 and decodes with simplejpeg just as
+`curate.vision.decode` does: grey, at a reduced size. It runs on as many threads and on as many processes as there are
+processors, and the better counts. The peer is Pillow with imagehash on processes: a full decode and a perceptual hash,
+of a share of the pictures. Of the command's time, what it takes for one picture is taken off: that is start-up. All run
+in turn, and medians are printed; CPU time beside wall time, as it suffers less where others share the machine.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from curate.engines.local import default_workers
 from curate.vision.phash import MIN_SIZE_PX
 
 N_DISTINCT = 500
-PER_TAR = 5_000
+PER_TAR = 2_000
 TAGS = ("#home", "#family", "#snow", "#seahorse", "#garden", "#blackandwhite", "#friend", "#lion", "#f4f", "#autumn")
 
 
@@ -141,7 +141,7 @@ def bare(path: str, places: Sequence[tuple[int, int]]) -> None:
 
 def peer(path: str, places: Sequence[tuple[int, int]]) -> None:
     """What a script with Pillow and imagehash does."""
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         for offset, size in places:
             file.seek(offset)
             data = file.read(size)

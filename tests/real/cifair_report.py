@@ -66,7 +66,7 @@ def _vectors(folder: Path, cifar: Path) -> Path:
     path = folder / "vectors.parquet"
     if not path.exists():
         names = [str(cifar / f"embeddings_{half}.parquet") for half in ("train", "test")]
-        pq.write_table(duckdb.execute("SELECT key, vector FROM read_parquet($1)", [names]).to_arrow_table(), path)
+        pq.write_table(duckdb.sql("SELECT key, vector FROM read_parquet($1)", params=[names]).to_arrow_table(), path)
     return path
 
 

@@ -111,7 +111,7 @@ def own_estimates(con: duckdb.DuckDBPyConnection) -> None:
     for name, value in zip([column[0] for column in rows.description], rows.fetchall()[0], strict=True):
         print(f"- {name}: {value}")
     print(f"- true share of eval images with a copy: {leaks_scores.prevalence(con):.4f}")
-    truth = {name: (n, found) for name, n, _, found in leaks_scores.recall_rows(con, "planted", "%")}
+    truth = {name: (n, found) for name, n, _, found in leaks_scores.recall_rows(con, "planted", "%") if n}
     header("the product's kind", "it says", "interval", "n", "ours, true", "interval", "covered", "meet")
     for name, n, recall, low, high in con.execute(
         "SELECT transform, n_planted, recall, low, high FROM planted_recall ORDER BY 1"

@@ -3,6 +3,8 @@ import hashlib
 import io
 import json
 import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -393,3 +395,17 @@ def test_planted_damage_in_web_posts(tmp_path, data):
     assert not any(found[f"shard-{row['shard']:05d}.tar", row["key"]][5] for row in unmarked)
     rejects = query(workspace, "SELECT rule, count(*) FROM rejects GROUP BY ALL ORDER BY ALL")
     assert rejects == [("broken_json", 2), ("not_utf8", 1)]
+
+
+def test_a_script_without_a_guard_may_use_processes(tmp_path):
+    for shard in range(5):
+        write_tar(tmp_path / "posts" / f"{shard}.tar", post(f"{shard}", shard))
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import curate, curate.engines.local\n"
+        "curate.engines.local._THREADS_S = 0.0\n"
+        f"workspace = curate.open({str(tmp_path / 'w')!r}, create=True)\n"
+        f"print(workspace.run('ingest', sources=[{str(tmp_path / 'posts')!r}], n_workers=2).n_rows['images'])\n"
+    )
+    ran = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert ran.stdout == "5\n"

@@ -19,7 +19,7 @@ from curate.vision.tails import (
     thin,
 )
 
-STRONG = 10.0
+STRONG = 30.0
 """Strong evidence of a copy, in nats, in which vision/verify.py scores."""
 
 _WEAK_COPIES = 0.05  # share of the planted copies that score less than what "scores like a copy"

@@ -57,7 +57,8 @@ def torch_encoder(name: str, network: "Network", device: str, batch_size: int | 
         return normalise(np.concatenate(rows))
 
     empty = np.zeros((network.size_px, network.size_px, 3), np.uint8)
-    dim = encode([empty]).shape[1]
+    with single_threaded_pool(1) as once:
+        dim = once.submit(encode, [empty]).result().shape[1]
     ready = upload([empty] * block)
     if device == "cuda":
         torch.cuda.synchronize()

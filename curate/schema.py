@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -89,7 +90,9 @@ def table_schemas() -> dict[str, TableSchema]:
         SchemaError: A file cannot be executed, or a table or column lacks its comment.
     """
     con = empty_database()
-    return {name: _describe(con, name) for name in sorted(file.stem for file in data_folder("schemas").glob("*.sql"))}
+    catalogue = _read_catalogue(con)
+    names = sorted(file.stem for file in data_folder("schemas").glob("*.sql"))
+    return {name: _describe(con, name, catalogue) for name in names}
 
 
 def empty_database() -> duckdb.DuckDBPyConnection:
@@ -139,42 +142,55 @@ def table_schema(name: str) -> TableSchema:
     return schemas[name]
 
 
-def _describe(con: duckdb.DuckDBPyConnection, name: str) -> TableSchema:
+class _Catalogue(NamedTuple):
+    """What DuckDB says of tables and views, by name."""
+
+    columns: dict[str, list[Any]]
+    constraints: dict[str, list[Any]]
+    tables: dict[str, list[Any]]
+    views: dict[str, list[Any]]
+
+
+def _read_catalogue(con: duckdb.DuckDBPyConnection) -> _Catalogue:
+    """All at once: a question about one table takes DuckDB as long as one about all."""
+    queries = (
+        "SELECT table_name, column_name, data_type, is_nullable, comment FROM duckdb_columns() "
+        "WHERE NOT internal ORDER BY table_name, column_index",
+        "SELECT table_name, constraint_type, expression, constraint_column_names FROM duckdb_constraints()",
+        "SELECT table_name, comment FROM duckdb_tables() ORDER BY table_name",
+        "SELECT view_name, comment, sql FROM duckdb_views() WHERE NOT internal",
+    )
+    found: list[dict[str, list[Any]]] = []
+    for query in queries:
+        found.append({})
+        for name, *values in con.execute(query).fetchall():
+            found[-1].setdefault(name, []).append(values)
+    return _Catalogue(*found)
+
+
+def _describe(con: duckdb.DuckDBPyConnection, name: str, catalogue: _Catalogue) -> TableSchema:
     columns = tuple(
         Column(column, sql_type, nullable, _TAG.sub("", comment or ""), frozenset(_TAG.findall(comment or "")))
-        for column, sql_type, nullable, comment in con.execute(
-            "SELECT column_name, data_type, is_nullable, comment FROM duckdb_columns() "
-            "WHERE table_name = ? AND NOT internal ORDER BY column_index",
-            [name],
-        ).fetchall()
+        for column, sql_type, nullable, comment in catalogue.columns.get(name, ())
     )
     undocumented = [c.name for c in columns if not c.comment]
     if not columns or undocumented:
         raise SchemaError(f"no comment on {undocumented or 'anything'}", where=f"schemas/{name}.sql")
-    constraints = con.execute(
-        "SELECT constraint_type, expression, constraint_column_names FROM duckdb_constraints() WHERE table_name = ?",
-        [name],
-    ).fetchall()
+    constraints = catalogue.constraints.get(name, ())
     primary = [tuple(names) for kind, _, names in constraints if kind == "PRIMARY KEY"]
     key = primary[0] if primary else tuple(c.name for c in columns if "key" in c.tags)
-    view = con.execute("SELECT sql FROM duckdb_views() WHERE view_name = ?", [name]).fetchall()
-    found = con.execute(
-        "SELECT comment FROM duckdb_tables() WHERE table_name = $1 UNION ALL "
-        "SELECT comment FROM duckdb_views() WHERE view_name = $1 AND NOT internal",
-        [name],
-    ).fetchall()
-    view_sql = view[0][0].partition(" AS ")[2].rstrip("; \n") if view else ""
+    comment, view = (catalogue.tables.get(name) or catalogue.views[name])[0], catalogue.views.get(name)
+    view_sql = view[0][1].partition(" AS ")[2].rstrip("; \n") if view else ""
     words = set(re.findall(r"\w+", view_sql))
-    stored = con.execute("SELECT table_name FROM duckdb_tables() ORDER BY table_name").fetchall()
     contract = repr([(c.name, c.sql_type, sorted(c.tags)) for c in columns] + [key])
     return TableSchema(
         name=name,
-        comment=found[0][0],
+        comment=comment[0],
         columns=columns,
         key=key,
         checks=tuple(expression for kind, expression, _ in constraints if kind == "CHECK"),
         view_sql=view_sql,
-        view_reads=tuple(table for (table,) in stored if table in words),
+        view_reads=tuple(table for table in catalogue.tables if table in words),
         arrow=_arrow_schema(con, name, columns),
         hash=sha256(contract.encode()).hexdigest()[:16],
     )
@@ -230,17 +246,26 @@ def check_rows(rows: pa.Table, name: str) -> None:
     Raises:
         SchemaError: A CHECK is false for a row, or two rows share a key.
     """
+    if not rows.num_rows:
+        return
     schema = table_schema(name)
-    con = duckdb.connect()
-    con.register("part", _scannable(rows))
-    for check in schema.checks:
-        bad = con.execute(f"SELECT count(*), min({schema.key[0]}) FROM part WHERE NOT ({check})").fetchall()[0]
-        if bad[0]:
-            raise SchemaError(f"{bad[0]} rows violate {check}, first {schema.key[0]} = {bad[1]}", where=f"table {name}")
-    keys = ", ".join(schema.key)
-    twice = con.execute(f"SELECT {keys} FROM part GROUP BY ALL HAVING count(*) > 1 LIMIT 1").fetchall()
+    keys, first = ", ".join(schema.key), f"min({schema.key[0]})"
+    bad = [f"(count(*) FILTER (NOT ({check})), {first} FILTER (NOT ({check})))" for check in schema.checks]
+    with _database().cursor() as con:
+        con.register("part", _scannable(rows))
+        found = con.execute(f"SELECT {', '.join(bad)} FROM part").fetchall()[0] if bad else ()
+        twice = con.execute(f"SELECT {keys} FROM part GROUP BY ALL HAVING count(*) > 1 LIMIT 1").fetchall()
+    for check, (n_bad, value) in zip(schema.checks, found, strict=True):
+        if n_bad:
+            raise SchemaError(f"{n_bad} rows violate {check}, first {schema.key[0]} = {value}", where=f"table {name}")
     if twice:
         raise SchemaError(f"two rows with key ({keys}) = {twice[0]}", where=f"table {name}")
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """For checks, each with its own cursor: to open a database takes longer than to check a thousand rows."""
+    return duckdb.connect()
 
 
 def digest_rows(rows: pa.Table, name: str) -> tuple[str, str]:
@@ -256,21 +281,20 @@ def digest_rows(rows: pa.Table, name: str) -> tuple[str, str]:
     Returns:
         The logical digest, and the digest of key and location columns; 32 hex digits each.
     """
+    if not rows.num_rows:
+        return _hex([0, 0]), _hex([0, 0])
     schema = table_schema(name)
-    con = duckdb.connect()
-    con.register("part", _hashable(rows))
     digests = []
-    for columns in (schema.logical_columns, tuple(dict.fromkeys((*schema.key, *schema.tagged("location"))))):
-        packed = ", ".join(f'"{column}" := "{column}"' for column in columns)
-        con.execute(
-            f"CREATE OR REPLACE TEMP VIEW hashed AS SELECT to_json(struct_pack({packed}))::VARCHAR AS row FROM part"
-        )
-        # md5_number gives both halves at the price of one, the upper one in its low bits.
-        query = (
-            "SELECT sum((hash & 18446744073709551615::UHUGEINT)::HUGEINT), sum((hash >> 64)::HUGEINT) "
-            "FROM (SELECT md5_number(row)::UHUGEINT AS hash FROM hashed)"
-        )
-        digests.append(_hex([int(half or 0) for half in con.execute(query).fetchall()[0]]))
+    with _database().cursor() as con:
+        con.register("part", _hashable(rows))
+        for columns in (schema.logical_columns, tuple(dict.fromkeys((*schema.key, *schema.tagged("location"))))):
+            packed = ", ".join(f'"{column}" := "{column}"' for column in columns)
+            # md5_number gives both halves at the price of one, the upper one in its low bits.
+            query = (
+                "SELECT sum((hash & 18446744073709551615::UHUGEINT)::HUGEINT), sum((hash >> 64)::HUGEINT) "
+                f"FROM (SELECT md5_number(to_json(struct_pack({packed}))::VARCHAR)::UHUGEINT AS hash FROM part)"
+            )
+            digests.append(_hex([int(half or 0) for half in con.execute(query).fetchall()[0]]))
     return digests[0], digests[1]
 
 

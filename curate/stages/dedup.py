@@ -148,7 +148,7 @@ def gather_decisions(tables: Tables, params: DedupParams) -> Mapping[str, Rows]:
 
 STAGE = ShardStage(
     name="dedup",
-    version=2,
+    version=3,
     params=DedupParams,
     reads=("images", "sources"),
     optional=(

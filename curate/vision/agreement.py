@@ -43,6 +43,13 @@ MIN_PART, PART_GAIN = 0.5, 8.0
 CHOSEN = 0.5
 """What a part loses per window, in nats, for having been chosen by its agreement."""
 
+OUTLIER = 3.0
+"""Standard deviations of the frame's own residuals (by their median) from which on a pixel shows something else."""
+
+OUTLIERS = (0.02, 0.6)
+"""Share of outliers at which they are left out: fewer change nothing, beyond more of them too little is left."""
+
+_LEAST_OUTLIER = 8.0  # grey levels that compression alone may add beside edges
 _STRIDE_PX = 4
 _SHARE = _STRIDE_PX**2 / WINDOW_PX**2  # windows overlap: each stands for so much of one
 _STRUCTURED = 4.0  # a window with so many times the floor's variance has half its weight
@@ -92,6 +99,39 @@ def agreement(frame: Frame, *, in_detail: bool) -> Agreement:
         total += spread * (_SHARE * votes.size / total.size)
         products, weights = products + float((correlation * weight).sum()), weights + float(weight.sum())
     return Agreement(total, products / weights, _SHARE * weights)
+
+
+def without_outliers(frame: Frame, max_spread: float) -> Frame | None:
+    """The frame without what was put over one of the images: writing, stickers, a watermark all across.
+
+    Pixels of a copy differ by what compression leaves, all but the covered ones; a look-alike differs everywhere.
+
+    Args:
+        frame: Both images.
+        max_spread: Grey levels by which what is not covered may differ.
+
+    Returns:
+        The same with another mask; None where outliers are too few or too many to be an overlay,
+        or the rest does not agree closely.
+    """
+    own, other, mask = frame.eval_HW, frame.corpus_HW, frame.mask_HW > 0
+    n_pixels = int(mask.sum())
+    if n_pixels < _MIN_PIXELS:
+        return None
+    kept = mask
+    for _ in range(4):
+        mine, theirs = own[kept], other[kept]
+        away = mine - mine.mean()
+        gain = max(0.2, float((away * theirs).sum() / max(1e-3, float((away * away).sum()))))
+        residual = np.abs(other - gain * own - np.median(theirs - gain * mine))
+        spread = 1.48 * float(np.median(residual[mask]))
+        kept = mask & (residual < max(_LEAST_OUTLIER * gain, OUTLIER * spread))
+        if spread > max_spread * gain or kept.sum() < (1 - OUTLIERS[1]) * n_pixels:
+            return None
+    covered = cv2.dilate((mask & ~kept).astype(np.uint8), np.ones((2, 2), np.uint8))
+    if not OUTLIERS[0] <= covered.sum() / n_pixels <= OUTLIERS[1]:
+        return None
+    return frame._replace(mask_HW=frame.mask_HW * (1 - covered).astype(np.float32))
 
 
 def agreeing_part(votes_GG: Array) -> tuple[Array, Array] | None:

@@ -6,13 +6,14 @@ Every proposal is judged by the same measure: how well small windows of the two 
 that agrees everywhere does.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.vision.agreement import CHOSEN, FLOORS, agreeing_part, agreement, windows
+from curate.vision.agreement import CHOSEN, FLOORS, agreeing_part, agreement, windows, without_outliers
 from curate.vision.alignment import Frame, Proposal, overlay, refine
 from curate.vision.features import THUMB_LENGTH, Features, extract
 from curate.vision.keypoints import MIN_INLIERS, propose
@@ -22,8 +23,12 @@ __all__ = ["Features", "Match", "compare", "extract"]
 
 Array = NDArray[Any]
 
-FINE_PX, COARSE_PX = 128, 64
-"""Longest sides of the frames in which a proposal is judged."""
+COARSE_PX, FINE_PX, CLOSE_PX = 64, 128, 256
+"""Longest sides of the frames in which a proposal is judged; in the last one only what looks like a copy."""
+
+CLOSE_WEIGHT = 0.25
+"""What evidence in the closest frame counts: it has four times the windows. Look-alikes (another bank note, another
+stop sign) fall apart there, copies do unless their file is very poor."""
 
 MIN_THUMB = 0.4
 """Least correlation of the thumbs at which whole images are laid over each other without keypoints to say so."""
@@ -34,6 +39,16 @@ copies are above; of proposals for other images, three in four are below the fir
 
 ENOUGH = 60.0
 """Evidence at which no further alignment is tried."""
+
+UNCOVERED = (0.35, 0.9)
+"""Correlations between which it is seen whether something lies over the copy."""
+
+MAX_SPREAD = {COARSE_PX: np.inf, FINE_PX: 8.0, CLOSE_PX: 8.0}
+"""Grey levels by which what is not covered may differ: copies stay below 5, other prints of one design begin at 9. Thin
+writing leaves next to nothing uncovered in a coarse frame, which decides nothing."""
+
+ROUNDING, MIN_CONTRAST = 3, 5.0
+"""Grey levels by which equal pictures may differ, and by which a picture must vary to be one."""
 
 SEEN, TAKEN = (0.08, 0.3), (0.01, 0.06)
 """Shares of the eval image that must be seen, and of the corpus image that it must fill: evidence for a copy counts
@@ -87,6 +102,7 @@ class _Judged:
     correlation: float
     proposal: Proposal
     frame: Frame | None = None
+    trusted: Frame | None = None  # the frame, what lies over the copy masked out
     votes_GG: Array | None = None
 
 
@@ -113,7 +129,15 @@ def _best(one: Features, other: Features) -> _Judged:
             best = judged
         if best.evidence > ENOUGH:
             break
-    return best
+    best = _judge_closest(one, other, best) if best.evidence > 0 else best
+    return replace(best, evidence=max(best.evidence, ENOUGH)) if _is_same_picture(one, other) else best
+
+
+def _is_same_picture(one: Features, other: Features) -> bool:
+    """Equal but for what decoders round: surely the same, however little there is to see on it."""
+    if one.luma_HW.shape != other.luma_HW.shape or one.luma_HW.std() < MIN_CONTRAST:
+        return False
+    return bool(cv2.absdiff(one.luma_HW, other.luma_HW).max() <= ROUNDING)
 
 
 def _by_thumbs(one: Features, other: Features) -> tuple[list[Proposal], float]:
@@ -158,8 +182,16 @@ def _judge_closer(one: Features, other: Features, proposal: Proposal) -> _Judged
     return _refined(one, other, _judge(one, other, best.proposal, FINE_PX), FINE_PX)
 
 
+def _judge_closest(one: Features, other: Features, fine: _Judged) -> _Judged:
+    """Add what the full detail of the working images says, where they have more than was judged already."""
+    close = _judge(one, other, fine.proposal, CLOSE_PX)
+    if fine.frame is None or close.frame is None or close.frame.eval_HW.size < 1.5 * fine.frame.eval_HW.size:
+        return fine
+    return replace(fine, evidence=fine.evidence + CLOSE_WEIGHT * close.evidence)
+
+
 def _refined(one: Features, other: Features, start: _Judged, side_px: int) -> _Judged:
-    matrix = refine(start.frame, start.proposal.matrix, 6) if start.frame is not None else None
+    matrix = refine(start.trusted, start.proposal.matrix, 6) if start.trusted is not None else None
     if matrix is None:
         return start
     moved = _judge(one, other, start.proposal._replace(matrix=matrix), side_px)
@@ -170,13 +202,18 @@ def _judge(one: Features, other: Features, proposal: Proposal, side_px: int) -> 
     frame = overlay(one.luma_HW, other.luma_HW, proposal, side_px)
     if frame is None:
         return _Judged(_NONE, 0.0, proposal)
-    votes_GG, correlation, n_windows = agreement(frame, in_detail=side_px == FINE_PX)
-    evidence = float(votes_GG.sum())
+    found, trusted = agreement(frame, in_detail=side_px != COARSE_PX), frame
+    evidence = float(found.votes_GG.sum())
+    if UNCOVERED[0] < found.correlation < UNCOVERED[1] and (uncovered := without_outliers(frame, MAX_SPREAD[side_px])):
+        rest = agreement(uncovered, in_detail=side_px != COARSE_PX)
+        left = float(rest.votes_GG.sum()) - CHOSEN * max(0.0, found.n_windows - rest.n_windows)
+        if left > evidence:
+            found, trusted, evidence = rest, uncovered, left
     if proposal.part != _WHOLE:
-        evidence -= CHOSEN * n_windows
+        evidence -= CHOSEN * found.n_windows
     if evidence > 0:
         evidence *= _ramp(frame.seen, *SEEN) * _ramp(frame.taken, *TAKEN)
-    return _Judged(evidence, correlation, proposal, frame, votes_GG)
+    return _Judged(evidence, found.correlation, proposal, frame, trusted, found.votes_GG)
 
 
 def _agreeing_part(one: Features, judged: _Judged) -> tuple[float, float, float, float] | None:

@@ -43,6 +43,9 @@ EDITS: dict[str, Callable[[Pixels, float, Rng], Pixels]] = {
 TRANSFORMS = ("identity", *EDITS, "collage", "chain")
 _SAVED_BY_THEMSELVES = ("jpeg", "flip")
 _LAST = ("screenshot", "jpeg")
+
+SEED = 20251
+"""Of the planted copies; development looked at these, so figures come from another one."""
 _TEXTS = ("key", "eval_image_id", "transform", "edits")
 _SCHEMA = pa.schema([*((name, pa.string()) for name in _TEXTS), ("strength", pa.float64())])
 
@@ -52,7 +55,9 @@ def half_of(eval_image_id: str) -> str:
     return ("developed", "reported")[crc32(eval_image_id.rsplit("/", 1)[-1].encode()) % 2]
 
 
-def lay_out(folder: Path, webposts: Path, n: int, *, size: int | None = None, n_shards: int = 5) -> Path:
+def lay_out(
+    folder: Path, webposts: Path, n: int, *, size: int | None = None, n_shards: int = 5, seed: int = SEED
+) -> Path:
     """Write whatever the folder lacks.
 
     Args:
@@ -61,6 +66,7 @@ def lay_out(folder: Path, webposts: Path, n: int, *, size: int | None = None, n_
         n: Planted copies per transform.
         size: Longer side of evaluation images and posts in pixels; None = as they are.
         n_shards: Tars of posts that are taken.
+        seed: Of the planted copies.
     """
     folder.mkdir(parents=True, exist_ok=True)
     evalset = _evalset(folder / "evalset", webposts / "evalset", size)
@@ -70,13 +76,13 @@ def lay_out(folder: Path, webposts: Path, n: int, *, size: int | None = None, n_
     for number, transform in enumerate(TRANSFORMS):
         out = folder / "planted" / f"{transform}.tar"
         if not out.exists():
-            plant(out, transform, pictures, n, first_key=(900 + number) * 1_000_000)
+            plant(out, transform, pictures, n, first_key=(900 + number) * 1_000_000, seed=seed)
     if not (folder / "rare/rare.tar").exists():
         _rare(folder, n_shards)
     return folder
 
 
-def plant(out: Path, transform: str, pictures: dict[str, Path], n: int, first_key: int, seed: int = 20251) -> None:
+def plant(out: Path, transform: str, pictures: dict[str, Path], n: int, first_key: int, seed: int = SEED) -> None:
     """Write a tar of n copies, beside it the truth; strengths are uniform, images are drawn without repeat."""
     rng = np.random.default_rng([seed, crc32(transform.encode())])
     names = sorted(pictures)

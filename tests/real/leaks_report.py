@@ -23,7 +23,7 @@ import duckdb
 import curate
 from curate.api import Session
 from tests.real import leaks_peers, leaks_scores
-from tests.real.leaks import lay_out
+from tests.real.leaks import SEED, lay_out
 
 SCENES = {
     "full": ("posts", "leaked", "planted"),
@@ -119,6 +119,8 @@ def own_estimates(con: duckdb.DuckDBPyConnection) -> None:
         n_ours, found = truth.get(NAMES.get(name, name) or None, (0, 0))
         below, above = leaks_scores.wilson(found, n_ours)
         share, said = found / max(n_ours, 1), "" if recall is None else f"{recall:.3f}"
+        if low is None:
+            continue
         inside = "yes" if low <= share <= high else "no"
         meet = "yes" if below <= high and low <= above else "no"
         ours = f"{share:.3f} | {below:.3f} to {above:.3f} | {inside} | {meet}" if n_ours else " | | |"
@@ -149,8 +151,9 @@ def show_scene(scene: str, options: argparse.Namespace, webposts: Path) -> None:
     if size:
         n, n_shards = min(n, 60), 1
     data = lay_out(
-        options.work / f"n{n}-{n_shards}-{size or 'native'}" / "data", webposts, n, size=size, n_shards=n_shards
-    )
+        options.work / f"n{n}-{n_shards}-{size or 'native'}-{options.seed}" / "data",
+        webposts, n, size=size, n_shards=n_shards, seed=options.seed,
+    )  # fmt: skip
     session, seconds = run(scene, data, options)
     with leaks_scores.judged(session, data, webposts) as con:
         print(f"\n## {scene}, {options.encoder.rsplit('/', 1)[-1]}\n")
@@ -174,6 +177,7 @@ def main() -> None:
     parser.add_argument("--scene", action="append", choices=SCENES, help="repeatable; by default full, rare and none")
     parser.add_argument("--n", type=int, default=300, help="planted copies per transform")
     parser.add_argument("--shards", type=int, default=5, help="tars of posts, 1 to 5")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the planted copies")
     parser.add_argument("--half", choices=("developed", "reported", "both"), default="both")
     parser.add_argument("--set", action="append", default=[], help="'parameter: value' of dedup")
     parser.add_argument("--misses", action="store_true", help="list what was not found")

@@ -68,6 +68,14 @@ def with_words(pixels):
     return words
 
 
+def watermarked(pixels):
+    """Writing all across, as agencies sell pictures."""
+    marked = pixels.copy()
+    for y in range(20, pixels.shape[0] + 20, 42):
+        cv2.putText(marked, "SAMPLE  SAMPLE  SAMPLE", (-20 + y % 50, y), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (250,) * 3, 2)
+    return cv2.addWeighted(marked, 0.75, pixels, 0.25, 0)
+
+
 def tiled(*pixels, side=150):
     """Four pictures, two by two."""
     a, b, c, d = (resized(p, side, side) for p in pixels)

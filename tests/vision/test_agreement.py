@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from curate.vision.agreement import MIN_PART, agreeing_part, agreement, windows
+from curate.vision.agreement import MIN_PART, agreeing_part, agreement, windows, without_outliers
 from curate.vision.alignment import Proposal, overlay, refine, shared_box
-from tests.vision.scenes import scene
+from tests.vision.scenes import scene, watermarked
 
 
 def grey(seed):
@@ -29,6 +29,25 @@ def test_a_blurred_copy_is_compared_with_an_equally_blurred_original():
 
 def test_another_picture_gets_votes_against():
     assert judged(grey(1), grey(2)).votes_GG.sum() < -20
+
+
+def framed(one, other):
+    return overlay(one, other, Proposal(np.eye(2, 3)), 128)
+
+
+def test_what_was_written_over_a_copy_is_left_out():
+    frame = framed(grey(1), cv2.cvtColor(watermarked(scene(1)), cv2.COLOR_RGB2GRAY))
+    rest = without_outliers(frame, 8.0)
+    assert agreement(frame, in_detail=True).votes_GG.sum() < 0.3 * agreement(rest, in_detail=True).votes_GG.sum()
+    written = np.abs(frame.eval_HW - frame.corpus_HW) > 30
+    assert rest.mask_HW[written].mean() < 0.05
+    assert 0.5 < rest.mask_HW.mean() < 0.98
+
+
+def test_nothing_is_left_out_where_nothing_was_added_or_all_differs():
+    faded = (grey(1) * 0.5 + 70).astype(np.uint8)
+    assert without_outliers(framed(grey(1), faded), 8.0) is None
+    assert without_outliers(framed(grey(1), grey(2)), 8.0) is None
 
 
 def test_one_straight_edge_is_worth_less_than_a_picture():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from curate.vision.verify import compare, extract
-from tests.vision.scenes import framed, jpeg, on_a_page, resized, scene, tiled, turned, with_words
+from tests.vision.scenes import framed, jpeg, on_a_page, resized, scene, tiled, turned, watermarked, with_words
 
 SURE = 40.0
 """Far above what different scenes reach, far below copies of these."""
@@ -51,6 +51,7 @@ HARDER = {
     "squeezed": lambda p: resized(p, 150, 210),
     "faded": lambda p: (p * 0.4 + 120).astype(np.uint8),
     "cut tile": lambda p: tiled(scene(91), scene(92), scene(93), p[:, 35:245]),
+    "watermark": lambda p: jpeg(watermarked(p)),
     "thumbnail": lambda p: resized(p, 64, 48),
 }
 
@@ -70,6 +71,7 @@ DRESSES = {
     "border": lambda p: framed(p, 30, (200, 30, 30)),
     "page": on_a_page,
     "words": with_words,
+    "watermark": watermarked,
     "same corner": lambda p: np.vstack([scene(50)[:60], p[60:]]),
     "same tiles": lambda p: tiled(p, scene(91), scene(92), scene(93)),
 }
@@ -89,6 +91,31 @@ def test_plain_pictures_are_no_evidence():
     assert compare(white, white).score < 5
     assert compare(white, features_of(1)).score < 5
     assert compare(features_of(1), white).score < 5
+
+
+def sparse(at):
+    """A bird far away."""
+    sky = np.full((200, 280, 3), (120, 160, 210), np.uint8)
+    return cv2.circle(sky, at, 9, (30, 30, 40), -1, cv2.LINE_AA)
+
+
+def test_equal_pixels_are_sure_however_little_there_is_to_see():
+    one, other = extract(sparse((90, 70))), extract(sparse((180, 120)))
+    assert compare(one, extract(sparse((90, 70)))).score > SURE
+    assert compare(one, other).score < SURE / 2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_another_print_of_one_design_is_no_copy(seed):
+    """A bank note, say: everything lies where it does, but drawn, worn and photographed anew."""
+    rng = np.random.default_rng(seed)
+    design, shading = scene(60 + seed), rng.normal(0, 1, (27, 36, 3)).astype(np.float32)
+    shading = cv2.resize(shading, (280, 210), interpolation=cv2.INTER_CUBIC)
+    other = cv2.GaussianBlur(design, (0, 0), 2.5) + 25 * shading + rng.normal(0, 6, design.shape)
+    other = jpeg(np.clip(other, 0, 255).astype(np.uint8))
+    assert (
+        compare(extract(design), extract(other)).score < compare(extract(design), extract(jpeg(design, 60))).score / 3
+    )
 
 
 def test_tiny_pictures_are_told_apart():

@@ -9,30 +9,10 @@ import duckdb
 from curate.review import queries
 from curate.review.bounds import most_false, share_bounds
 from curate.review.scores import Scores, collect_scores
+from curate.vision.calibrate import Recall
 
 FORMAT = 1
 """Of report.json; raised when a key changes its meaning."""
-
-
-@dataclass(frozen=True)
-class Recall:
-    """How many planted copies of a kind came back.
-
-    Attributes:
-        transform: Kind of copy; '' = all.
-        n_planted: Copies planted.
-        n_found: Copies found.
-        recall: n_found / n_planted; None where none was planted.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-    """
-
-    transform: str
-    n_planted: int
-    n_found: int
-    recall: float | None
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)

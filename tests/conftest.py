@@ -1,8 +1,12 @@
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.contract.road import Road
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line sets it; before torch is imported
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run in several processes
@@ -19,3 +23,23 @@ def data() -> Path:
     if not folder:
         pytest.skip("CURATE_TEST_DATA is not set")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def road(tmp_path_factory: pytest.TempPathFactory) -> "Road":
+    from tests.contract.road import whole_road  # not all tests want what it imports
+
+    return whole_road(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The finished example, not to be changed: other processes read it too."""
+    from tests.contract.road import finished_example
+
+    return finished_example(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def corpus(example: Path) -> Path:
+    return example / "notebook-demo" / "corpus"

@@ -12,23 +12,13 @@ import pytest
 import curate
 from curate.errors import MissingInputError, MissingTableError, ParameterError, SchemaError, WorkspaceError
 from curate.schema import table_schema, table_schemas
-from tests.cli.shared import PYTHON, environment, finished_example
+from tests.cli.shared import PYTHON, environment
 
 PUBLIC = ["Session", "__version__", "errors", "open", "open_manifest", "run"]
 SESSION = {
     "arrow", "check_files", "connect", "digests", "drop", "export_manifest", "find_image", "folder", "newest_manifest",
     "plan", "read_pipeline", "run", "run_steps", "sql", "store", "table",
 }  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return finished_example(tmp_path_factory)
-
-
-@pytest.fixture(scope="session")
-def corpus(example: Path) -> Path:
-    return example / "notebook-demo" / "corpus"
 
 
 @pytest.fixture(scope="session")

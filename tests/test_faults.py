@@ -23,16 +23,11 @@ from curate.schema import conform, digest_rows
 from curate.stage import QueryStage
 from curate.store import Workspace
 from curate.wordnet import lexicon
-from tests.contract.road import LAST, copy_of, exported, read_records, settings, travel, whole_road, write_tars
+from tests.contract.road import LAST, copy_of, exported, read_records, settings, travel, write_tars
 from tests.test_runner import NoParams, steps
 
 CHECKOUT = Path(__file__).parent.parent
 MAIN = "import sys; sys.path.insert(0, sys.argv.pop(1)); from curate.cli.main import main; main()"
-
-
-@pytest.fixture(scope="session")
-def road(tmp_path_factory):
-    return whole_road(tmp_path_factory.getbasetemp())
 
 
 def command(road, workspace, posts=None, until=LAST, n_workers=2):

@@ -4,18 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shared import Commands, finished_example
-
-
-@pytest.fixture(scope="session")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The finished example, not to be changed: other processes read it too."""
-    return finished_example(tmp_path_factory)
-
-
-@pytest.fixture(scope="session")
-def corpus(example: Path) -> Path:
-    return example / "notebook-demo" / "corpus"
+from tests.cli.shared import Commands
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,18 +33,6 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], obje
             make(folder)
             (folder / "done").touch()
     return folder
-
-
-def finished_example(factory: pytest.TempPathFactory) -> Path:
-    """Where examples/notebook_style.py has run: notebook-demo/corpus, notebook-demo/workspace, and said.txt."""
-
-    def make(folder: Path) -> None:
-        example = ROOT / "examples" / "notebook_style.py"
-        run = subprocess.run((*PYTHON, str(example)), cwd=folder, env=environment(), capture_output=True, text=True)
-        assert run.returncode == 0, run.stderr
-        (folder / "said.txt").write_text(run.stdout)
-
-    return once(factory, "example", make)
 
 
 class Commands:

@@ -132,27 +132,37 @@ def test_audit_export_knows_two_formats(cli: Commands, tmp_path):
     assert "neither .csv nor .parquet" in cli.complaint(2, "audit", "export", tmp_path / "none.txt")
 
 
-def test_evalsets_come_and_go(own: Commands, corpus, tmp_path, monkeypatch):
+def test_evalsets_come_and_go(fresh: Commands, corpus, tmp_path, monkeypatch):
+    """Of few images, so that few copies of them are planted and compared."""
     classes = sorted((corpus / "evalset").iterdir())
-    shutil.copytree(classes[0], tmp_path / "here" / "few" / classes[0].name)
+    for name, images in (("few", classes[0]), ("others", classes[1])):
+        folder = tmp_path / "here" / name / images.name
+        folder.mkdir(parents=True)
+        for path in sorted(images.iterdir())[:3]:
+            shutil.copy(path, folder)
+    fresh("ingest", corpus / "posts" / "00000.tar")
+    fresh("embed", "--encoder", "builtin")
+    fresh("evalset", "add", "first", tmp_path / "here" / "others")
+    few = ("--compare", 0.1, "--k", 3)
+    fresh("dedup", "--against", "first", *few)
     monkeypatch.chdir(tmp_path / "here")
-    _, _, err = own.try_("evalset", "add", "second", "few")  # a relative path …
+    _, _, err = fresh.try_("evalset", "add", "second", "few")  # a relative path …
     # Lines are not broken to the width of a terminal that is none.
-    assert any(line.startswith("eval set second (folder): 5 images found") for line in err.splitlines())
+    assert any(line.startswith("eval set second (folder): 3 images found") for line in err.splitlines())
     monkeypatch.chdir(tmp_path)
-    own("evalset", "add", "third", tmp_path / "here" / "few", "--format", "folder")  # … is found from elsewhere
-    listed = [line.split()[:2] for line in own("evalset", "list").splitlines()[1:]]
-    assert listed == [["evalset", "60"], ["second", "5"], ["third", "5"]]
-    assert rows(own, "SELECT count(*) AS n FROM eval_embeddings")[0]["n"] == 140  # described at once, in two views
-    own("dedup", "--against", "second")
-    compared = "SELECT DISTINCT eval_set FROM duplicate_candidates ORDER BY ALL"
-    assert rows(own, compared) == [{"eval_set": "evalset"}, {"eval_set": "second"}]
-    own("evalset", "remove", "second")
-    own("dedup")  # which no longer compares with it
-    assert rows(own, compared) == [{"eval_set": "evalset"}]
-    own("evalset", "export", "third", "--out", "third.parquet")
+    fresh("evalset", "add", "third", tmp_path / "here" / "few", "--format", "folder")  # … is found from elsewhere
+    listed = [line.split()[:2] for line in fresh("evalset", "list").splitlines()[1:]]
+    assert listed == [["first", "3"], ["second", "3"], ["third", "3"]]
+    assert rows(fresh, "SELECT count(*) AS n FROM eval_embeddings")[0]["n"] == 18  # described at once, in two views
+    fresh("dedup", "--against", "second", *few)
+    compared = "SELECT eval_set FROM duplicate_thresholds ORDER BY ALL"
+    assert rows(fresh, compared) == [{"eval_set": "first"}, {"eval_set": "second"}]
+    fresh("evalset", "remove", "second")
+    fresh("dedup", *few)  # which no longer compares with it
+    assert rows(fresh, compared) == [{"eval_set": "first"}]
+    fresh("evalset", "export", "third", "--out", "third.parquet")
     exported = pq.read_table(tmp_path / "third.parquet")
-    assert exported.num_rows == 5 and {"sha256", "phash", "class_key", "vector"} <= set(exported.column_names)
+    assert exported.num_rows == 3 and {"sha256", "phash", "class_key", "vector"} <= set(exported.column_names)
 
 
 def test_an_eval_set_is_shared_without_its_images(own: Commands, fresh: Commands, corpus, tmp_path):
@@ -190,7 +200,8 @@ def test_a_split_is_chosen(fresh: Commands, tmp_path):
     assert shown[:4] == ["mine", "3", "3", "cifar"] and len(shown[4]) == 12
 
 
-def test_dedup_before_embed_finds_what_hashes_tell(fresh: Commands, corpus):
+def test_dedup_before_embed_finds_what_hashes_tell(fresh: Commands, corpus, monkeypatch):
+    monkeypatch.setattr("curate.stages.dedup_rows.PLANTS", 1)  # to compare them is what takes long
     fresh("ingest", corpus / "posts")
     fresh("evalset", "add", "evalset", corpus / "evalset")
     fresh("dedup", "--against", "evalset")

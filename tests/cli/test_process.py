@@ -10,12 +10,15 @@ import pytest
 from tests.cli.shared import COMMAND, Commands, environment
 
 
+# Ctrl-C is ignored where the tests run in the background of a shell, and what they start inherits that.
+INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+
+
 def interrupted(sign: Path, *line: str) -> subprocess.CompletedProcess[str]:
     """A command that gets Ctrl-C once a file is there that shows that its work has begun."""
     sign.unlink(missing_ok=True)
-    running = subprocess.Popen(
-        (*COMMAND, *line), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command = (*COMMAND[:-1], INTERRUPTIBLE + COMMAND[-1], *line)
+    running = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 60
         while not sign.exists() and time.monotonic() < deadline and running.poll() is None:

@@ -1,20 +1,22 @@
 """The road from posts to a manifest on the demo's tiny corpus, for tests that look at it as a whole.
 
-Everything that several tests need is made once per session, in the session's own folder.
+Everything that several tests need is made once per session, whichever process they run in.
 """
 
 import io
+import pickle
 import shutil
+import subprocess
 import tarfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pytest
 
 import curate.api as api
 from curate.api import Session
@@ -26,6 +28,7 @@ from curate.runner import Outcome
 from curate.schema import table_schemas
 from curate.stage import QueryStage, Stage, Tables
 from curate.stages.catalog import STAGES
+from tests.cli.shared import PYTHON, ROOT, environment, once
 
 Post = list[tuple[str, bytes]]
 """Members of a tar that make up one record."""
@@ -37,12 +40,12 @@ STORED = [name for name, schema in table_schemas().items() if not schema.view_sq
 
 @dataclass(frozen=True)
 class Road:
-    """A finished run and what it was made from.
+    """A finished run and what it was made from. Other processes read all but the session: it is not to be changed.
 
     Attributes:
         corpus: The generated corpus.
         posts: Its posts, cut into N_TARS tars.
-        session: The workspace.
+        session: The workspace, of this process alone.
         wordnet: A workspace in which only load-wordnet has run, see `few_synsets`.
         outcomes: Of all stages.
         seen: What each function of each stage could read, see `watched`.
@@ -56,9 +59,16 @@ class Road:
     seen: list[tuple[str, str, set[str]]]
 
 
-@cache
-def whole_road(folder: Path) -> Road:
-    """The run that the others are compared with: one worker, in this thread."""
+def whole_road(factory: pytest.TempPathFactory) -> Road:
+    """The run that the others are compared with."""
+    folder = once(factory, "road", make_road)
+    told = pickle.loads((folder / "told").read_bytes())
+    session = copy_of(folder / "whole", factory.mktemp("road") / "whole")
+    return Road(posts=folder / "cut" / "posts", session=session, wordnet=folder / "wordnet", **told)
+
+
+def make_road(folder: Path) -> None:
+    """One worker, in this thread."""
     corpus = generate(folder / "corpus", tiny=True)
     posts = folder / "cut" / "posts"
     records = read_records(corpus.posts)
@@ -70,7 +80,31 @@ def whole_road(folder: Path) -> Road:
     steps = [Step(watched(step.stage, seen), step.params) for step in road_steps(session, corpus, posts)]
     outcomes = list(session.run_steps(steps, n_workers=1))
     export_manifest(session, None)
-    return Road(corpus, posts, session, wordnet, outcomes, seen)
+    (folder / "told").write_bytes(pickle.dumps({"corpus": corpus, "outcomes": outcomes, "seen": seen}))
+
+
+CHEAP = {
+    'embed", encoder=["builtin"]': 'embed", encoder=["builtin"], plants=1',
+    'dedup", against=["evalset"]': 'dedup", against=["evalset"], compare=0.1, k=3',
+}
+"""What the example has to be told, as `settings` tells quickstart."""
+
+
+def finished_example(factory: pytest.TempPathFactory) -> Path:
+    """Where examples/notebook_style.py has run: notebook-demo/corpus, notebook-demo/workspace, and said.txt."""
+
+    def make(folder: Path) -> None:
+        text = (ROOT / "examples" / "notebook_style.py").read_text()
+        for dear, cheap in CHEAP.items():
+            assert text.count(dear) == 1
+            text = text.replace(dear, cheap)
+        example = folder / "notebook_style.py"
+        example.write_text(text)
+        run = subprocess.run((*PYTHON, str(example)), cwd=folder, env=environment(), capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        (folder / "said.txt").write_text(run.stdout)
+
+    return once(factory, "example", make)
 
 
 def few_synsets(classes: Path) -> Step:

@@ -9,7 +9,6 @@ import pytest
 
 from tests.cli.shared import COMMAND, Commands, environment
 
-
 # Ctrl-C is ignored where the tests run in the background of a shell, and what they start inherits that.
 INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 

@@ -274,8 +274,7 @@ def _commit(
     kept: Sequence[str] = (),
     latest: str = "",
 ) -> Commit:
-    for table, records in written.items():
-        _check_keys(workspace, table, records)
+    _check_keys(workspace, written)
     commit = Commit(
         stage=stage.name,
         fingerprint=print_,
@@ -290,16 +289,18 @@ def _commit(
     return commit
 
 
-def _check_keys(workspace: Workspace, table: str, records: Sequence[PartRecord]) -> None:
-    """No key twice in the whole table; inside a part it was checked when the part was written."""
-    if sum(record.n_rows > 0 for record in records) < 2:
+def _check_keys(workspace: Workspace, written: Mapping[str, Sequence[PartRecord]]) -> None:
+    """No key twice in a whole table; inside a part it was checked when the part was written."""
+    cut = {table: records for table, records in written.items() if sum(record.n_rows > 0 for record in records) > 1}
+    if not cut:
         return
-    key = ", ".join(table_schema(table).key)
-    tables = StageTables(workspace.folder, {table: [workspace.stored(record) for record in records]})
-    with tables.connect() as con:
-        twice = con.execute(f"SELECT {key} FROM {table} GROUP BY ALL HAVING count(*) > 1 LIMIT 1").fetchall()
-    if twice:
-        raise SchemaError(f"two rows with key ({key}) = {twice[0]}", where=f"table {table}")
+    stored = {table: [workspace.stored(record) for record in records] for table, records in cut.items()}
+    with StageTables(workspace.folder, stored).connect() as con:
+        for table in cut:
+            key = ", ".join(table_schema(table).key)
+            twice = con.execute(f"SELECT {key} FROM {table} GROUP BY ALL HAVING count(*) > 1 LIMIT 1").fetchall()
+            if twice:
+                raise SchemaError(f"two rows with key ({key}) = {twice[0]}", where=f"table {table}")
 
 
 def append(workspace: Workspace, stage: str, table: str, rows: pa.Table) -> int:

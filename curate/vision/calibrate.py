@@ -149,7 +149,7 @@ def _not_contradicted(best: Floats, reviews: Reviews, threshold: float, precisio
     if not (sample.verdict == -1).any():
         return sample
     ordered = np.sort(best[best >= threshold])
-    while sample.n_pairs and sample.expected_false() > (1 - precision) * sample.n_left:
+    while sample.n_pairs and sample.expected_false() + sample.n_mistaken > (1 - precision) * sample.n_left:
         ordered = ordered[int(np.ceil(len(ordered) * _STEP)) :]
         sample = sample_from(best, reviews, float(ordered[0]) if len(ordered) else np.inf)
     return sample

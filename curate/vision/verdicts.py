@@ -79,6 +79,13 @@ class Sample:
         """Pairs still held to be copies."""
         return self.n_pairs - self.n_removed
 
+    @property
+    def n_mistaken(self) -> int:
+        """How many look-alikes may have been taken for copies where so many others were recognised, at the most."""
+        from scipy.stats import poisson
+
+        return int(poisson.ppf(1 - ALPHA, REVIEW_ERROR * self.n_removed)) if self.n_removed else 0
+
     def expected_false(self) -> float:
         """Expected number of false pairs among those that were not looked at; whom one is unsure of says nothing."""
         n_different = int((self.verdict == -1).sum())
@@ -152,10 +159,7 @@ def lower_precision(sample: Sample, precision: float, alpha: float) -> float:
 
 def _lower_sure(sample: Sample, precision: float, alpha: float) -> int:
     """Copies at least, less those that REVIEW_ERROR lets one fear were taken for copies by mistake."""
-    from scipy.stats import poisson
-
-    n_mistaken = int(poisson.ppf(1 - ALPHA, REVIEW_ERROR * sample.n_removed)) if sample.n_removed else 0
-    return max(0, lower_count(sample.n_pairs, sample.verdict > 0, precision, alpha) - n_mistaken)
+    return max(0, lower_count(sample.n_pairs, sample.verdict > 0, precision, alpha) - sample.n_mistaken)
 
 
 def lowest_proven(

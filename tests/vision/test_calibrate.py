@@ -223,6 +223,19 @@ def test_a_set_that_was_judged_whole_is_known():
     assert found.n_hits == found.n_reviewed - 3
 
 
+def test_among_many_look_alikes_some_may_have_slipped_through_even_where_all_was_judged():
+    compared, planted, is_copy = corpus(n_copies=60)
+    best, highest = compared.best.copy(), np.sort(compared.best)[-30]
+    best[:12] = np.linspace(highest - 5, highest, 12)  # look-alikes, all below the thirty best copies
+    compared = Compared(best, compared.others, compared.evals, compared.n_evals)
+    model = fit(compared, planted)
+    floor = review_floor(model, 0.99)
+    assert floor < best[:12].min()
+    found = decide(compared, model, 0.99, judge(Truth(compared, is_copy), floor, 10_000, 0, 0, 0))
+    assert (best[:12] >= found.threshold).sum() <= 5
+    assert found.n_hits >= 30
+
+
 def test_the_promise_holds_on_simulated_corpora():
     outcomes = run(20, seed=1000, max_images=10_000, budgets=(300,))
     proven = [one for one in outcomes if one.is_proven]

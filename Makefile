@@ -14,7 +14,7 @@ demo: $(VENV)/.installed
 	$(BIN)/curate demo
 
 test: lint
-	$(BIN)/python -m pytest -n auto -m "not slow and not gpu and not peer and not ray"
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not slow and not gpu and not peer and not ray"
 
 slow: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m "slow or peer or ray"

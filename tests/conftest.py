@@ -16,6 +16,14 @@ settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
 
 
+# Files that take long: they go first, so that no process has to wait for another in the end.
+FIRST = ("tests/real/", "tests/test_wheel.py", "tests/test_faults.py", "tests/cli/", "tests/stages/", "tests/contract/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((i for i, name in enumerate(FIRST) if item.nodeid.startswith(name)), len(FIRST)))
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real test data, which is not part of the project."""

@@ -88,7 +88,7 @@ def test_a_run_killed_at_random_moments_ends_in_the_same_bytes(road, tmp_path):
     there = n_parts(session.folder)
     last = n_parts(road.session.folder) - there - 3
     rng = random.Random(7)
-    moments = [1, "workers", *sorted(rng.sample(range(15, last), 2)), last]
+    moments = [1, "workers", rng.randrange(15, last), last]
     orphans, n_killed = [], 0
     for moment in moments:
         process = subprocess.Popen(command(road, session.folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -102,7 +102,7 @@ def test_a_run_killed_at_random_moments_ends_in_the_same_bytes(road, tmp_path):
             time.sleep(rng.random() * 0.2)
         process.kill()
         n_killed += process.wait() == -signal.SIGKILL
-    assert n_killed >= 4
+    assert n_killed >= 3
     assert orphans
     travel(session, road.corpus, road.posts, n_workers=2)
     assert session.digests() == road.session.digests()

@@ -12,6 +12,8 @@ from tests.contract.road import copy_of
 
 MANIFEST = "(FROM manifest WHERE manifest_id = $id)"
 EXCLUSIONS = "(FROM exclusions WHERE manifest_id = $id)"
+COMPARED = {"compare": 0.1, "k": 3}
+"""As on the road, whose comparisons are reused."""
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ choices = st.fixed_dictionaries(
 @example({"min_score": 5.0}, {"min_precision": 1e-9, "min_images": 1})
 def test_copies_stay_out_and_labels_are_accounted_for(session, limits, choices):
     steps = [
-        Step(DEDUP, build_params(DEDUP.params, {"against": ["evalset"], **limits}, "dedup")),
+        Step(DEDUP, build_params(DEDUP.params, {"against": ["evalset"], **COMPARED, **limits}, "dedup")),
         Step(BUILD, build_params(BUILD.params, choices, "build-manifest")),
     ]
     list(session.run_steps(steps, n_workers=1))

@@ -6,6 +6,7 @@ CREATE TABLE duplicate_candidates (
     same_bytes     BOOLEAN NOT NULL,
     phash_distance INTEGER CHECK (phash_distance BETWEEN 0 AND 64),
     similarity     DOUBLE  CHECK (similarity BETWEEN -1.001 AND 1.001),
+    tile_similarity DOUBLE CHECK (tile_similarity BETWEEN -1.001 AND 1.001),
     score          DOUBLE,
     transform      VARCHAR,
     scale          DOUBLE  CHECK (scale > 0),
@@ -24,6 +25,7 @@ COMMENT ON COLUMN duplicate_candidates.encoder IS 'Encoder of similarity; '''' =
 COMMENT ON COLUMN duplicate_candidates.same_bytes IS 'Whether their SHA-256 is equal.';
 COMMENT ON COLUMN duplicate_candidates.phash_distance IS 'Hamming distance of their perceptual hashes, 0 to 64, the eval image as it is or mirrored; lower = closer. NULL where one has none.';
 COMMENT ON COLUMN duplicate_candidates.similarity IS 'Cosine of their descriptors, the eval image as it is or mirrored; higher = closer. NULL where one has none.';
+COMMENT ON COLUMN duplicate_candidates.tile_similarity IS 'Correlation of a thumbnail of a part of the image (a tile, its content without margins) with one of the eval image; higher = closer. NULL unless that alone brought the pair up.';
 COMMENT ON COLUMN duplicate_candidates.score IS 'Evidence of their pixels, aligned, that one is a copy of the other; 0 = none, higher = surer. NULL where they were not compared: equal bytes, or an unreadable file.';
 COMMENT ON COLUMN duplicate_candidates.transform IS 'What kind of copy, if it is one, as in near_duplicates.';
 COMMENT ON COLUMN duplicate_candidates.scale IS 'Pixels of the corpus image per pixel of the eval image, along a line.';

@@ -2,7 +2,7 @@ CREATE TABLE near_duplicates (
     image_id      VARCHAR NOT NULL,
     eval_set      VARCHAR NOT NULL,
     eval_image_id VARCHAR NOT NULL,
-    method        VARCHAR NOT NULL CHECK (method IN ('sha256', 'phash', 'embedding')),
+    method        VARCHAR NOT NULL CHECK (method IN ('sha256', 'phash', 'embedding', 'tile')),
     similarity    DOUBLE  NOT NULL CHECK (similarity BETWEEN -1.001 AND 1.001),
     score         DOUBLE,
     p_duplicate   DOUBLE  CHECK (p_duplicate BETWEEN 0 AND 1),
@@ -20,8 +20,8 @@ COMMENT ON TABLE near_duplicates IS 'Corpus images held to be copies of evaluati
 COMMENT ON COLUMN near_duplicates.image_id IS 'Image, see images.';
 COMMENT ON COLUMN near_duplicates.eval_set IS 'Evaluation set, see eval_sets.';
 COMMENT ON COLUMN near_duplicates.eval_image_id IS 'Evaluation image, see eval_images.';
-COMMENT ON COLUMN near_duplicates.method IS 'What found the pair: equal bytes, else near perceptual hashes, else near descriptors. All but equal bytes were then compared pixel by pixel.';
-COMMENT ON COLUMN near_duplicates.similarity IS 'On the method''s own scale, higher = closer: 1 for equal bytes, 1 - distance / 64 for phash, cosine for embedding.';
+COMMENT ON COLUMN near_duplicates.method IS 'What found the pair: equal bytes, else near perceptual hashes, else near descriptors, else a part of the image. All but equal bytes were then compared pixel by pixel.';
+COMMENT ON COLUMN near_duplicates.similarity IS 'On the method''s own scale, higher = closer: 1 for equal bytes, 1 - distance / 64 for phash, cosine for embedding, correlation of thumbnails for tile.';
 COMMENT ON COLUMN near_duplicates.score IS 'Evidence of the pixels that it is a copy, see duplicate_candidates; higher = surer. NULL for equal bytes.';
 COMMENT ON COLUMN near_duplicates.p_duplicate IS 'Estimated probability that it is a copy.';
 COMMENT ON COLUMN near_duplicates.verdict IS 'What a person said of the pair; NULL where nobody looked. Pairs judged different are not here.';

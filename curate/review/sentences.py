@@ -3,7 +3,12 @@
 from curate.review.leaks import SetLeaks
 from curate.review.page import percent
 
-_METHODS = {"sha256": "equal bytes", "phash": "near perceptual hashes", "embedding": "near descriptors"}
+_METHODS = {
+    "sha256": "equal bytes",
+    "phash": "near perceptual hashes",
+    "embedding": "near descriptors",
+    "tile": "a part that fits",
+}
 
 
 def headline(leaks: SetLeaks) -> str:

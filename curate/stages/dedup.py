@@ -162,6 +162,6 @@ STAGE = ShardStage(
     gather=gather_decisions,
     part_params=("k", "compare"),
     pool="device",
-    batch_rows=4096,
+    batch_rows=512,
     doc="Find near-duplicates of eval sets, and copies within the corpus.",
 )  # fmt: skip

@@ -1,11 +1,11 @@
-"""From images to compared pairs, for dedup: candidates by bytes, hash and descriptor, then a look at the pixels."""
+"""From images to compared pairs, for dedup: candidates by bytes, hash, descriptor and parts, then their pixels."""
 
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import Any
+from functools import cache, lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,8 +15,11 @@ from curate.errors import MissingInputError
 from curate.schema import table_schema
 from curate.stage import Tables
 from curate.stages.dedup_rows import CORPUS, EVAL, PLANTED
-from curate.stages.dedup_search import Index, Pairs, candidates, chosen, read_index
+from curate.stages.dedup_search import Index, Pairs, candidates, chosen, read_index, with_tiles
 from curate.stages.eval_images import EvalImages, eval_pixels, planted_copy, read_verified
+
+if TYPE_CHECKING:
+    from curate.vision.tiles import TileIndex
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +34,13 @@ class Prepared:
     Attributes:
         index: For the search.
         features: Local features of an image by its place; cached. None where it cannot be read.
+        tiles: Gives the thumbs of all images; made once.
         threads: For comparisons.
     """
 
     index: Index
     features: Callable[[int], Any]
+    tiles: Callable[[], "TileIndex"]
     threads: ThreadPoolExecutor
 
 
@@ -50,7 +55,8 @@ def prepare(tables: Tables, encoder: str, params: Any, threads: ThreadPoolExecut
         name: Of the set.
     """
     index = read_index(tables, encoder, params, name)
-    return Prepared(index, lru_cache(_KEPT_FEATURES)(partial(_eval_features, index.images)), threads)
+    features = lru_cache(_KEPT_FEATURES)(partial(_eval_features, index.images))
+    return Prepared(index, features, cache(partial(_index_tiles, index.images, threads)), threads)
 
 
 def compare_rows(rows: pa.Table, one: Prepared | None) -> dict[str, pa.Table]:
@@ -74,22 +80,22 @@ _ROWS_OF = {CORPUS: "duplicate_candidates", PLANTED: "planted_copies", EVAL: "ev
 
 
 def _corpus(rows: pa.Table, one: Prepared) -> pa.Table:
-    pairs = candidates(rows["sha256"].to_pylist(), _codes(rows["phash"]), rows["vector"].combine_chunks(), one.index)
-    matches = _compare(pairs, one, _readers(rows))
+    pairs, matches = _matched(rows["sha256"].to_pylist(), _codes(rows["phash"]), rows["vector"], _readers(rows), one)
     return _table("duplicate_candidates", pairs, matches, one, {
         "image_id": rows["id"].take(pa.array(pairs.query)), "eval_image_id": _ids(one, pairs.image),
         "same_bytes": pa.array(pairs.same_bytes), "phash_distance": pairs.bits, "similarity": pairs.similarity,
+        "tile_similarity": pairs.tile,
         **{name: pa.array([m and getattr(m, name) for m in matches]) for name in _GEOMETRY},
     })  # fmt: skip
 
 
 def _twins(rows: pa.Table, one: Prepared) -> pa.Table:
     """Pairs of different images of the set."""
-    pairs = candidates(rows["sha256"].to_pylist(), _codes(rows["phash"]), rows["vector"].combine_chunks(), one.index)
     place = {identifier: i for i, identifier in enumerate(one.index.images.ids)}
     own = np.array([place[identifier] for identifier in rows["id"].to_pylist()], np.int64)
-    pairs = chosen(pairs, own[pairs.query] != pairs.image)
-    matches = _compare(pairs, one, _readers(rows))
+    pairs, matches = _matched(
+        rows["sha256"].to_pylist(), _codes(rows["phash"]), rows["vector"], _readers(rows), one, own
+    )
     return _table("eval_twins", pairs, matches, one, {
         "eval_image_id": rows["id"].take(pa.array(pairs.query)), "other_id": _ids(one, pairs.image),
         "same_bytes": pa.array(pairs.same_bytes),
@@ -103,8 +109,8 @@ def _planted(rows: pa.Table, one: Prepared) -> pa.Table:
     kinds, strengths = rows["transform"].to_pylist(), rows["strength"].to_pylist()
     made = list(one.threads.map(partial(_planted_one, one.index.images), own.tolist(), kinds, strengths))
     digests, codes = [digest for _, digest, _ in made], np.array([code for _, _, code in made], np.uint64)
-    pairs = candidates(digests, codes, rows["vector"].combine_chunks(), one.index)
-    matches = _compare(pairs, one, [partial(_planted_pixels, data) for data, _, _ in made])
+    readers = [partial(_planted_pixels, data) for data, _, _ in made]
+    pairs, matches = _matched(digests, codes, rows["vector"], readers, one)
     scores = np.array([np.nan if match is None else match.score for match in matches])
     right = own[pairs.query] == pairs.image
     other = np.full(rows.num_rows, np.nan)
@@ -178,28 +184,75 @@ def _eval_features(images: EvalImages, place: int) -> Any:
         return None
 
 
-def _compare(pairs: Pairs, one: Prepared, readers: Sequence[Callable[[], Any]]) -> list[Any]:
-    """A `Match` for every pair; None for equal bytes and for what cannot be read."""
+def _index_tiles(images: EvalImages, threads: ThreadPoolExecutor) -> "TileIndex":
+    from curate.vision.tiles import index_tiles
+
+    return index_tiles(list(threads.map(partial(_eval_thumbs, images), range(len(images.ids)))))
+
+
+def _eval_thumbs(images: EvalImages, place: int) -> Any:
+    from curate.vision.features import thumbs_of
+
+    try:
+        return thumbs_of(eval_pixels(images, place, _WORKING_PX))
+    except MissingInputError:
+        return None  # said when its features are asked for
+
+
+def _matched(
+    digests: Sequence[str], codes: NDArray[np.uint64], vectors: pa.ChunkedArray,
+    readers: Sequence[Callable[[], Any]], one: Prepared, not_with: NDArray[np.int64] | None = None,
+) -> tuple[Pairs, list[Any]]:  # fmt: skip
+    """Candidates of some images, and a `Match` for each; None for equal bytes and for what cannot be read.
+
+    Args:
+        digests: SHA-256 of each image.
+        codes: Its perceptual hash, 0 where it has none.
+        vectors: Its descriptor, NULL where it has none.
+        readers: Gives its pixels, None where they cannot be read.
+        one: The set.
+        not_with: An eval image that each image is not paired with.
+    """
+    described = vectors.combine_chunks()
+    pairs = candidates(digests, codes, described, one.index)
+    pairs = pairs if not_with is None else chosen(pairs, not_with[pairs.query] != pairs.image)
+    asked = np.unique(pairs.query[~pairs.same_bytes])
+    features = dict(zip(asked.tolist(), one.threads.map(partial(_own_features, readers), asked.tolist()), strict=True))
+    pairs = _with_tiles(pairs, features, codes, described, one)
+    pairs = pairs if not_with is None else chosen(pairs, not_with[pairs.query] != pairs.image)
     wanted = np.flatnonzero(~pairs.same_bytes)
-    starts = np.flatnonzero(np.diff(pairs.query[wanted], prepend=-1))
-    groups = np.split(wanted, starts[1:]) if len(wanted) else []
     matches: list[Any] = [None] * len(pairs.query)
-    work = partial(_compare_one, pairs, one, readers)
-    for group, found in zip(groups, one.threads.map(work, groups), strict=True):
-        for i, match in zip(group.tolist(), found, strict=True):
-            matches[i] = match
-    return matches
+    work = partial(_compare_pair, pairs, one, features)
+    for i, match in zip(wanted.tolist(), one.threads.map(work, wanted.tolist()), strict=True):
+        matches[i] = match
+    return pairs, matches
 
 
-def _compare_one(pairs: Pairs, one: Prepared, readers: Sequence[Callable[[], Any]], group: Any) -> list[Any]:
-    from curate.vision.verify import compare, extract
+def _own_features(readers: Sequence[Callable[[], Any]], query: int) -> Any:
+    from curate.vision.verify import extract
 
-    pixels = readers[int(pairs.query[group[0]])]()
-    if pixels is None:
-        return [None] * len(group)
-    own = extract(pixels)
-    theirs = [one.features(image) for image in pairs.image[group].tolist()]
-    return [None if features is None else compare(features, own) for features in theirs]
+    pixels = readers[query]()
+    return None if pixels is None else extract(pixels)
+
+
+def _with_tiles(
+    pairs: Pairs, features: dict[int, Any], codes: NDArray[np.uint64], vectors: pa.Array, one: Prepared
+) -> Pairs:
+    from curate.vision.tiles import find_tiles
+
+    read = [query for query, own in features.items() if own is not None]
+    if not read:
+        return pairs
+    thumbs_QKTT = np.stack([features[query].thumbs_KTT for query in read])
+    place, image, correlation = find_tiles(thumbs_QKTT, one.tiles(), one.index.device)
+    return with_tiles(pairs, np.array(read)[place], image, correlation, codes, vectors, one.index)
+
+
+def _compare_pair(pairs: Pairs, one: Prepared, features: dict[int, Any], i: int) -> Any:
+    from curate.vision.verify import compare
+
+    own, theirs = features[int(pairs.query[i])], one.features(int(pairs.image[i]))
+    return None if own is None or theirs is None else compare(theirs, own)
 
 
 _GEOMETRY = ("scale", "rotation", "box_left", "box_top", "box_right", "box_bottom")

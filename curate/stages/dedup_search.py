@@ -1,7 +1,7 @@
 """Candidates for dedup: the images of an eval set that an image may be a copy of, before any pixel is compared."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,7 @@ class Pairs:
     same_bytes: NDArray[np.bool_]
     bits: Any  # Hamming distance, int32, NULL where one has no hash
     similarity: Any  # cosine, float64, NULL where one has no descriptor
+    tile: Any  # correlation of thumbs, float64, NULL unless that alone brought the pair up
 
 
 def chosen(pairs: Pairs, which: NDArray[np.bool_]) -> Pairs:
@@ -62,7 +63,7 @@ def chosen(pairs: Pairs, which: NDArray[np.bool_]) -> Pairs:
     kept = pa.array(np.flatnonzero(which))
     return Pairs(
         pairs.query[which], pairs.image[which], pairs.same_bytes[which], pairs.bits.take(kept),
-        pairs.similarity.take(kept),
+        pairs.similarity.take(kept), pairs.tile.take(kept),
     )  # fmt: skip
 
 
@@ -153,17 +154,53 @@ def candidates(digests: Sequence[str], codes: NDArray[np.uint64], vectors: pa.Ar
         open_Q = suspicion(similarity_QK) >= one.gate
         wanted = (described[:, None] * n + images_QK)[open_Q]
         blocks.append(wanted[np.isfinite(similarity_QK[open_Q])])
-    key = np.unique(np.concatenate(blocks))
-    query, image = np.divmod(key, max(1, n))
+    return _described(np.unique(np.concatenate(blocks)), blocks[0], codes, vectors, one)
+
+
+def with_tiles(
+    pairs: Pairs, query: NDArray[np.int64], image: NDArray[np.int64], correlation: NDArray[np.float64],
+    codes: NDArray[np.uint64], vectors: pa.Array, one: Index,
+) -> Pairs:  # fmt: skip
+    """Add pairs that parts of images brought up, see vision/tiles.py.
+
+    Args:
+        pairs: Of `candidates`.
+        query: Of each further pair.
+        image: Likewise.
+        correlation: Of its thumbs.
+        codes: As for `candidates`.
+        vectors: Likewise.
+        one: The set.
+    """
+    n = len(one.images.ids)
+    known, further = pairs.query * n + pairs.image, query * n + image
+    is_new = ~np.isin(further, known)
+    key = np.union1d(known, further)
+    tile = np.full(len(key), np.nan)
+    tile[np.searchsorted(key, further[is_new])] = correlation[is_new]
+    found = _described(key, known[pairs.same_bytes], codes, vectors, one)
+    return replace(found, tile=pa.array(tile, mask=np.isnan(tile)))
+
+
+def _described(
+    key: NDArray[np.int64], same: NDArray[np.int64], codes: NDArray[np.uint64], vectors: pa.Array, one: Index
+) -> Pairs:
+    """Pairs by their keys, with hash distance and cosine."""
+    from curate.vision.copies import MIRROR, informative
+    from curate.vision.vectors import column_vectors
+
+    described, vectors_ND = column_vectors(vectors)
+    has_code = informative(codes)
+    query, image = np.divmod(key, max(1, len(one.images.ids)))
     distance = np.minimum(
         np.bitwise_count(codes[query] ^ one.images.codes[image]),
         np.bitwise_count(codes[query] ^ one.images.codes[image] ^ MIRROR),
     )
     similarity = _similarity(query, image, described, vectors_ND, one)
     return Pairs(
-        query, image, np.isin(key, blocks[0]),
+        query, image, np.isin(key, same),
         pa.array(distance.astype(np.int32), mask=~(has_code[query] & one.has_code[image])),
-        pa.array(similarity, mask=np.isnan(similarity)),
+        pa.array(similarity, mask=np.isnan(similarity)), pa.nulls(len(key), pa.float64()),
     )  # fmt: skip
 
 

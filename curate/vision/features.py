@@ -32,6 +32,9 @@ THUMB_LENGTH = 400.0
 GRIDS = ((1, 1), (2, 1), (1, 2), (2, 2), (3, 1), (1, 3), (3, 2), (2, 3), (3, 3))
 """Columns and rows of collages whose tiles have thumbs."""
 
+SQUARE, WHOLE = 1, 2
+"""Places of the square in the middle and of the whole among the parts that have thumbs."""
+
 _THUMB_PX = 20
 _CENTRE_PX = 7
 _COLOUR_PX = 56
@@ -71,13 +74,26 @@ def extract(pixels: NDArray[np.uint8]) -> Features:
     """
     height, width = pixels.shape[:2]
     pixels = np.ascontiguousarray(pixels)
-    luma = np.asarray(_fit(cv2.cvtColor(_fit(pixels, 2 * WORK_PX), cv2.COLOR_RGB2GRAY), WORK_PX), np.uint8)
-    if max(luma.shape) < MIN_WORK_PX:
-        luma = _fit(luma, MIN_WORK_PX, grow=True)
+    luma = _luma(pixels)
     points, codes = _keypoints(luma)
     boxes = _boxes(luma)
-    thumbs = np.stack([_thumb(luma[top:bottom, left:right]) for left, top, right, bottom in boxes.astype(np.int64)])
-    return Features(height, width, luma, _fit(pixels, _COLOUR_PX), points, codes, boxes, thumbs)
+    return Features(height, width, luma, _fit(pixels, _COLOUR_PX), points, codes, boxes, _thumbs(luma, boxes))
+
+
+def thumbs_of(pixels: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """The thumbs alone, as `extract` gives them.
+
+    Args:
+        pixels: uint8, H × W × 3 RGB.
+    """
+    luma = _luma(np.ascontiguousarray(pixels))
+    return _thumbs(luma, _boxes(luma))
+
+
+def _luma(pixels: Array) -> Array:
+    """The working image."""
+    luma = np.asarray(_fit(cv2.cvtColor(_fit(pixels, 2 * WORK_PX), cv2.COLOR_RGB2GRAY), WORK_PX), np.uint8)
+    return _fit(luma, MIN_WORK_PX, grow=True) if max(luma.shape) < MIN_WORK_PX else luma
 
 
 def _fit(pixels: Array, side_px: int, *, grow: bool = False) -> Array:
@@ -149,6 +165,10 @@ def _boxes(luma: Array) -> Array:
             edges = row * height // rows, (row + 1) * height // rows
             boxes += [(i * width // columns, edges[0], (i + 1) * width // columns, edges[1]) for i in range(columns)]
     return np.array(boxes, np.float32)
+
+
+def _thumbs(luma: Array, boxes: Array) -> Array:
+    return np.stack([_thumb(luma[top:bottom, left:right]) for left, top, right, bottom in boxes.astype(np.int64)])
 
 
 def _thumb(luma: Array) -> Array:

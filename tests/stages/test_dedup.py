@@ -3,13 +3,14 @@ import datetime
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from curate.errors import InputError, MissingInputError, ParameterError
 from curate.schema import check_rows, conform, table_schema
 from curate.stages import dedup
 from curate.stages.dedup_search import suspicion
 from curate.vision.planting import plan_plants
-from tests.stages.pictures import ENCODER, as_tables, describe, digest, draw, make_world, rows_of, saved
+from tests.stages.pictures import ENCODER, SIDE, as_tables, describe, digest, draw, make_world, rows_of, saved
 from tests.tables import MemoryTables
 
 OPTIONAL = (
@@ -77,6 +78,7 @@ def test_similarity_is_on_the_scale_of_its_method(written, found):
     for row in found["near_duplicates"].to_pylist():
         pair = pairs[row["image_id"], row["eval_image_id"]]
         wanted = {"sha256": 1.0, "phash": 1 - pair["phash_distance"] / 64, "embedding": pair["similarity"]}
+        wanted["tile"] = pair["tile_similarity"]
         assert row["similarity"] == pytest.approx(wanted[row["method"]])
 
 
@@ -101,7 +103,9 @@ def test_candidates_equal_brute_force(given, written):
     same = {(i, j) for i, a in enumerate(images) for j, b in enumerate(evals) if a["sha256"] == b["sha256"]}
     rows = written["duplicate_candidates"].to_pylist()
     pairs = {(int(row["image_id"], 16), int(row["eval_image_id"][1:])): row for row in rows}
-    assert set(pairs) == wanted | same
+    by_tile = {pair for pair, row in pairs.items() if row["tile_similarity"] is not None}
+    assert set(pairs) - by_tile == wanted | same
+    assert not by_tile & (wanted | same)
     for (i, j), row in pairs.items():
         assert row["phash_distance"] == (distance[i, j] if both[i, j] else None)
         assert row["same_bytes"] == ((i, j) in same)
@@ -160,6 +164,20 @@ def test_without_descriptors_bytes_and_hashes_remain(world, tmp_path):
     assert {row["method"] for row in rows} == {"sha256", "phash"}
     kinds = {world.copies[int(row["image_id"], 16)][1] for row in rows}
     assert kinds >= {"identity", "recompressed", "resize", "hflip"}
+
+
+def test_tiles_of_a_collage_are_found_whatever_its_descriptor(tmp_path):
+    world = make_world(30, 20, 1)
+    collage = Image.new("RGB", (3 * SIDE, 2 * SIDE))
+    for tile, place in enumerate(range(20, 26)):
+        collage.paste(draw(place), (tile % 3 * SIDE, tile // 3 * SIDE))
+    world.corpus.append(saved(collage))
+    given = as_tables(world, tmp_path)
+    rows = decided(given, compared(given, k=3))["near_duplicates"].to_pylist()
+    mine = {row["eval_image_id"]: row for row in rows if int(row["image_id"], 16) == len(world.corpus) - 1}
+    assert set(mine) == {f"e{place:04d}" for place in range(20, 26)}
+    assert [row["method"] for row in mine.values()].count("tile") >= 3
+    assert all(row["transform"].startswith("collage") for row in mine.values())
 
 
 def test_copies_in_the_eval_set_are_found_too(tmp_path):

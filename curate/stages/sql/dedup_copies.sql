@@ -7,8 +7,10 @@ WITH said AS (
     QUALIFY row_number() OVER (PARTITION BY image_id, family ORDER BY reviewed_at DESC, review_id DESC) = 1
 )
 SELECT p.image_id, p.eval_set, p.eval_image_id,
-       CASE WHEN p.same_bytes THEN 'sha256' WHEN p.phash_distance <= $bits THEN 'phash' ELSE 'embedding' END AS method,
-       CASE method WHEN 'sha256' THEN 1.0 WHEN 'phash' THEN 1 - p.phash_distance / 64 ELSE p.similarity END
+       CASE WHEN p.same_bytes THEN 'sha256' WHEN p.phash_distance <= $bits THEN 'phash'
+            WHEN p.tile_similarity IS NOT NULL THEN 'tile' ELSE 'embedding' END AS method,
+       CASE method WHEN 'sha256' THEN 1.0 WHEN 'phash' THEN 1 - p.phash_distance / 64 WHEN 'tile' THEN p.tile_similarity
+                   ELSE p.similarity END
            AS similarity,
        p.score, said.verdict,
        CASE WHEN p.same_bytes THEN 'identity' ELSE p.transform END AS transform,

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from curate.vision.features import thumbs_of
+from curate.vision.tiles import find_tiles, index_tiles
+from curate.vision.verify import extract
+from tests.vision.scenes import framed, jpeg, scene, tiled
+
+SCENES = range(100, 140)
+
+
+@pytest.fixture(scope="module")
+def index():
+    return index_tiles([thumbs_of(scene(seed)) for seed in SCENES])
+
+
+def found(index, *pictures):
+    images, evals, correlation = find_tiles(np.stack([thumbs_of(p) for p in pictures]), index, "cpu")
+    return list(zip(images.tolist(), evals.tolist(), strict=True)), correlation
+
+
+def test_thumbs_are_those_of_the_features():
+    np.testing.assert_array_equal(thumbs_of(scene(1)), extract(scene(1)).thumbs_KTT)
+
+
+def test_every_tile_of_a_collage_is_found(index):
+    pairs, correlation = found(index, jpeg(tiled(scene(103), scene(1), scene(2), scene(117))))
+    assert {(0, 3), (0, 17)} <= set(pairs)
+    assert correlation.min() >= 0.5
+
+
+def test_framed_and_mirrored_pictures_are_found(index):
+    frame = framed(np.ascontiguousarray(scene(105)[:, ::-1]), 90, (240, 240, 240))
+    assert (0, 5) in found(index, frame)[0]
+
+
+def test_few_unrelated_pictures_have_a_part_that_stands_out(index):
+    pairs, _ = found(index, *(scene(seed) for seed in range(20)))
+    assert len(pairs) < 10
+
+
+def test_an_image_alone_gives_what_it_gives_among_others(index):
+    pictures = [tiled(*(scene(100 + 4 * i + j) for j in range(4))) for i in range(5)]
+    together, correlation = found(index, *pictures)
+    alone = [found(index, picture) for picture in pictures]
+    assert together == [(i, image) for i, (pairs, _) in enumerate(alone) for _, image in pairs]
+    assert correlation.tolist() == [x for _, each in alone for x in each.tolist()]
+
+
+def test_nothing_is_found_in_an_empty_or_unreadable_set():
+    for empty in (index_tiles([]), index_tiles([None, None])):
+        assert found(empty, scene(1))[0] == []
+    only_second = index_tiles([None, thumbs_of(scene(1))])
+    assert found(only_second, tiled(scene(1), scene(2), scene(3), scene(4)))[0] == [(0, 1)]

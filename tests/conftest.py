@@ -1,6 +1,6 @@
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -17,7 +17,22 @@ settings.load_profile("steady")
 
 
 # Files that take long: they go first, so that no process has to wait for another in the end.
-FIRST = ("tests/real/", "tests/test_wheel.py", "tests/test_faults.py", "tests/cli/", "tests/stages/", "tests/contract/")
+FIRST = ("tests/real/", "tests/test_wheel.py", "tests/test_faults.py", "tests/cli/", "tests/wordnet/", "tests/stages/")
+# Folders that one process gets as a whole: they share what takes seconds to make.
+TOGETHER = ("tests/wordnet/",)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class WholeFolders(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((folder for folder in TOGETHER if nodeid.startswith(folder)), super()._split_scope(nodeid))
+
+    return WholeFolders(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -29,6 +29,12 @@ def test_every_tile_of_a_collage_is_found(index):
     assert correlation.min() >= 0.5
 
 
+def test_a_correlation_is_no_more_than_one(index):
+    pairs, correlation = found(index, *(scene(seed) for seed in SCENES))
+    assert {(i, i) for i in range(len(SCENES))} <= set(pairs)
+    assert correlation.max() == 1.0
+
+
 def test_framed_and_mirrored_pictures_are_found(index):
     frame = framed(np.ascontiguousarray(scene(105)[:, ::-1]), 90, (240, 240, 240))
     assert (0, 5) in found(index, frame)[0]

@@ -28,7 +28,7 @@ COARSE_PX, FINE_PX, CLOSE_PX = 64, 128, 256
 
 CLOSE_WEIGHT = 0.25
 """What evidence in the closest frame counts: it has four times the windows. Look-alikes (another bank note, another
-stop sign) fall apart there, copies do unless their file is very poor."""
+stop sign) fall apart there, copies only where their file is very poor."""
 
 MIN_THUMB = 0.4
 """Least correlation of the thumbs at which whole images are laid over each other without keypoints to say so."""

@@ -17,7 +17,7 @@ KNOWN_LOOKALIKES = 2
 
 @pytest.fixture(scope="module")
 def one_shard(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    session = webposts.run(tmp_path_factory.mktemp("one"), data, "shard-00004.tar")
+    session = webposts.run(webposts.pipeline_of_shard(tmp_path_factory.mktemp("one"), data, 4))
     with webposts.joined(session, data) as con:
         yield con
 
@@ -65,7 +65,7 @@ def test_damaged_files_are_told_for_what_they_are(one_shard: duckdb.DuckDBPyConn
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Session:
-    return webposts.run(tmp_path_factory.mktemp("full"), data)
+    return webposts.run(webposts.pipeline(tmp_path_factory.mktemp("full"), data))
 
 
 @pytest.mark.slow

@@ -28,8 +28,28 @@ CREATE TABLE pairs AS
 """
 
 
-def pipeline(folder: Path, data: Path, shards: str = "shard-*.tar") -> Path:
-    """A pipeline file over the tars that match; they are linked, not copied."""
+def pipeline(folder: Path, data: Path) -> Path:
+    """A pipeline file over the whole corpus."""
+    return _pipeline(folder, data, "shard-*.tar", data / "webposts/evalset", "", "")
+
+
+def pipeline_of_shard(folder: Path, data: Path, shard: int) -> Path:
+    """One over a single tar, against the eval images that it holds copies of and an eighth of the others."""
+    source, evalset = data / "webposts/evalset", folder / "evalset"
+    truth = data / "webposts/truth"
+    leaked = duckdb.sql(
+        f"SELECT DISTINCT l.eval_file FROM read_parquet('{truth}/leaks.parquet') AS l "
+        f"JOIN read_parquet('{truth}/images.parquet') AS i ON i.uid = l.uid WHERE i.shard = {shard}"
+    ).fetchall()
+    names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*.jpg"))
+    for name in {*names[::8], *(name for (name,) in leaked)}:
+        (evalset / name).parent.mkdir(parents=True, exist_ok=True)
+        (evalset / name).symlink_to(source / name)
+    return _pipeline(folder, data, f"shard-{shard:05d}.tar", evalset, ", plants: 4", ", compare: 0.3")
+
+
+def _pipeline(folder: Path, data: Path, shards: str, evalset: Path, of_embed: str, of_dedup: str) -> Path:
+    """Tars that match are linked, not copied."""
     corpus = folder / "webposts"
     corpus.mkdir()
     for tar in sorted((data / "webposts/corpus").glob(shards)):
@@ -38,11 +58,11 @@ def pipeline(folder: Path, data: Path, shards: str = "shard-*.tar") -> Path:
     path.write_text(f"""
 stages:
   ingest: {{sources: [{{path: {corpus}}}]}}
-  add-evalset: {{sets: [{{name: heldout, path: {data}/webposts/evalset}}]}}
+  add-evalset: {{sets: [{{name: heldout, path: {evalset}}}]}}
   map-labels: {{classes: {data}/webposts/vocab.csv}}
   build-hierarchy:
-  embed: {{encoder: ["file:{data}/encoders/mobilenet_v2_imagenet.pt"], trust: true}}
-  dedup: {{against: [heldout]}}
+  embed: {{encoder: ["file:{data}/encoders/mobilenet_v2_imagenet.pt"], trust: true{of_embed}}}
+  dedup: {{against: [heldout]{of_dedup}}}
   score-labels:
   estimate-noise:
   build-manifest: {{min_precision: 0.8}}
@@ -50,10 +70,10 @@ stages:
     return path
 
 
-def run(folder: Path, data: Path, shards: str = "shard-*.tar") -> Session:
-    """A workspace with everything up to the manifest."""
-    session = curate.open(folder / "workspace", create=True)
-    curate.run(pipeline(folder, data, shards), session)
+def run(pipeline: Path) -> Session:
+    """A workspace beside the file, with everything up to the manifest."""
+    session = curate.open(pipeline.parent / "workspace", create=True)
+    curate.run(pipeline, session)
     return session
 
 

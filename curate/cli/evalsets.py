@@ -34,8 +34,9 @@ def add(session: Session, spec: Mapping[str, Any]) -> None:
         spec: An entry of add-evalset's parameter sets.
     """
     notes.print(outcome_line(session.run("add-evalset", sets=[spec], watch=watch)))
-    if session.store.commit_of("embed"):
-        notes.print(outcome_line(session.run("embed", encoder=[], watch=watch)))
+    if embedded := session.store.commit_of("embed"):
+        plants = embedded.params["plants"]  # other sets keep the copies that were planted of them
+        notes.print(outcome_line(session.run("embed", encoder=[], plants=plants, watch=watch)))
 
 
 def show(session: Session) -> None:

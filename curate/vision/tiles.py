@@ -84,8 +84,8 @@ def find_tiles(
         for best, correlation in _outstanding(products_KW / THUMB_LENGTH**2, index.owner[near_KW]):
             found[image, best] = max(correlation, found.get((image, best), -1.0))
     pairs = np.array(sorted(found), np.int64).reshape(-1, 2)
-    correlation = np.array([found[image, best] for image, best in pairs.tolist()], np.float64)
-    return pairs[:, 0], pairs[:, 1], np.minimum(1.0, correlation)  # rounded thumbs are a little longer now and then
+    best_P = np.array([found[image, best] for image, best in pairs.tolist()], np.float64)
+    return pairs[:, 0], pairs[:, 1], np.minimum(1.0, best_P)  # rounded thumbs are a little longer now and then
 
 
 def _outstanding(correlation_KW: NDArray[Any], owner_KW: NDArray[np.int64]) -> list[tuple[int, float]]:

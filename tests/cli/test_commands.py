@@ -141,7 +141,7 @@ def test_evalsets_come_and_go(fresh: Commands, corpus, tmp_path, monkeypatch):
         for path in sorted(images.iterdir())[:3]:
             shutil.copy(path, folder)
     fresh("ingest", corpus / "posts" / "00000.tar")
-    fresh("embed", "--encoder", "builtin")
+    fresh("embed", "--encoder", "builtin", "--plants", 1)
     fresh("evalset", "add", "first", tmp_path / "here" / "others")
     few = ("--compare", 0.1, "--k", 3)
     fresh("dedup", "--against", "first", *few)
@@ -154,6 +154,8 @@ def test_evalsets_come_and_go(fresh: Commands, corpus, tmp_path, monkeypatch):
     listed = [line.split()[:2] for line in fresh("evalset", "list").splitlines()[1:]]
     assert listed == [["first", "3"], ["second", "3"], ["third", "3"]]
     assert rows(fresh, "SELECT count(*) AS n FROM eval_embeddings")[0]["n"] == 18  # described at once, in two views
+    planted = "SELECT max(n) AS n FROM (SELECT count(*) AS n FROM planted_embeddings GROUP BY eval_set, transform)"
+    assert rows(fresh, planted) == [{"n": 2}]  # one of either half, as embed was told
     fresh("dedup", "--against", "second", *few)
     compared = "SELECT eval_set FROM duplicate_thresholds ORDER BY ALL"
     assert rows(fresh, compared) == [{"eval_set": "first"}, {"eval_set": "second"}]

@@ -214,8 +214,7 @@ def _matched(
         not_with: An eval image that each image is not paired with.
     """
     described = vectors.combine_chunks()
-    pairs = candidates(digests, codes, described, one.index)
-    pairs = pairs if not_with is None else chosen(pairs, not_with[pairs.query] != pairs.image)
+    pairs = candidates(digests, codes, described, one.index, not_with)
     asked = np.unique(pairs.query[~pairs.same_bytes])
     features = dict(zip(asked.tolist(), one.threads.map(partial(_own_features, readers), asked.tolist()), strict=True))
     pairs = _with_tiles(pairs, features, codes, described, one)

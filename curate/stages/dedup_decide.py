@@ -91,7 +91,7 @@ def _families(con: duckdb.DuckDBPyConnection, name: str) -> tuple[pa.Array, Any]
     con.register("families", pa.table({"eval_image_id": ids, "family": pa.array(np.arange(len(ids)))}))
     con.execute(
         "CREATE OR REPLACE TEMP VIEW twins AS SELECT eval_image_id AS image_id, other_id AS eval_image_id, same_bytes, "
-        "score FROM eval_twins WHERE eval_set = " + _quoted(name)
+        "score, transform FROM eval_twins WHERE eval_set = " + _quoted(name)
     )
     compared = _compared(_best(con, "twins"), len(ids))
     least = decide(compared, fit(compared, *_planted(con, name, "fit", "other_score")), _DOUBT).threshold

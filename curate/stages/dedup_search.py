@@ -103,9 +103,7 @@ def _gate(vectors_ND: NDArray[np.float32], owner: NDArray[np.int64], straight: A
         return -np.inf
     sample = np.flatnonzero(straight)
     sample = sample[:: max(1, len(sample) // _GATE_SAMPLE)]
-    images_QK, similarity_QK = _nearest(vectors_ND[sample], vectors_ND, owner, params.k + 1, params.device)
-    others = images_QK != owner[sample][:, None]
-    similarity_QK = np.sort(np.where(others, similarity_QK, -np.inf), axis=1)[:, ::-1][:, : params.k]
+    _, similarity_QK = _nearest(vectors_ND[sample], vectors_ND, owner, params.k, params.device, owner[sample])
     return float(np.quantile(suspicion(similarity_QK), 1.0 - params.compare))
 
 
@@ -123,7 +121,10 @@ def suspicion(similarity_QK: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(similarity_QK[:, 0] - background.mean(axis=1))
 
 
-def candidates(digests: Sequence[str], codes: NDArray[np.uint64], vectors: pa.Array, one: Index) -> Pairs:
+def candidates(
+    digests: Sequence[str], codes: NDArray[np.uint64], vectors: pa.Array, one: Index,
+    not_with: NDArray[np.int64] | None = None,
+) -> Pairs:  # fmt: skip
     """All pairs of some queries with the set that are worth a comparison, sorted by query, then image.
 
     Args:
@@ -131,6 +132,7 @@ def candidates(digests: Sequence[str], codes: NDArray[np.uint64], vectors: pa.Ar
         codes: Its perceptual hash, 0 where it has none; uint64.
         vectors: Its descriptor, NULL where it has none.
         one: The set.
+        not_with: An eval image that each query is not paired with: itself.
 
     Raises:
         InputError: Descriptors of other length than those of the set.
@@ -150,11 +152,15 @@ def candidates(digests: Sequence[str], codes: NDArray[np.uint64], vectors: pa.Ar
         blocks.append(mine[query] * n + theirs[image])
     if len(described) and len(one.vectors):
         _same_length(vectors_ND, one)
-        images_QK, similarity_QK = _nearest(vectors_ND, one.vectors, one.owner, one.k, one.device)
+        own_Q = None if not_with is None else not_with[described]
+        images_QK, similarity_QK = _nearest(vectors_ND, one.vectors, one.owner, one.k, one.device, own_Q)
         open_Q = suspicion(similarity_QK) >= one.gate
         wanted = (described[:, None] * n + images_QK)[open_Q]
         blocks.append(wanted[np.isfinite(similarity_QK[open_Q])])
-    return _described(np.unique(np.concatenate(blocks)), blocks[0], codes, vectors, one)
+    key = np.unique(np.concatenate(blocks))
+    if not_with is not None:
+        key = key[key % max(1, n) != not_with[key // max(1, n)]]
+    return _described(key, blocks[0], codes, vectors, one)
 
 
 def with_tiles(
@@ -205,18 +211,24 @@ def _described(
 
 
 def _nearest(
-    queries_QD: NDArray[np.float32], base_ND: NDArray[np.float32], owner: NDArray[np.int64], k: int, device: str
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The k nearest images of each query, each by its nearest view: images and cosines, -inf where there are fewer."""
+    queries_QD: NDArray[np.float32], base_ND: NDArray[np.float32], owner: NDArray[np.int64], k: int, device: str,
+    not_with: NDArray[np.int64] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:  # fmt: skip
+    """The k nearest images of each query, each by its nearest view: images and cosines, -inf where there are fewer.
+
+    An image in not_with, one for each query, does not count.
+    """
     from curate.vision.neighbors import search
 
     views = int(np.bincount(owner).max(initial=1))
-    similarity_QK, row_QK = search(queries_QD, base_ND, views * k, device=device)
+    similarity_QK, row_QK = search(queries_QD, base_ND, views * (k + (not_with is not None)), device=device)
     image_QK = owner[row_QK]
     # Nearest first: an image counts where it comes up first.
     first_QK = (image_QK[:, :, None] == image_QK[:, None, :]).argmax(axis=2)
-    again_QK = first_QK < np.arange(image_QK.shape[1])
-    similarity = np.where(again_QK, -np.inf, similarity_QK.astype(np.float64))
+    left_out_QK = first_QK < np.arange(image_QK.shape[1])
+    if not_with is not None:
+        left_out_QK |= image_QK == not_with[:, None]
+    similarity = np.where(left_out_QK, -np.inf, similarity_QK.astype(np.float64))
     order = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(image_QK, order, 1), np.take_along_axis(similarity, order, 1)
 

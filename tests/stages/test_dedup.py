@@ -1,5 +1,7 @@
 import datetime
+from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -178,6 +180,18 @@ def test_tiles_of_a_collage_are_found_whatever_its_descriptor(tmp_path):
     assert set(mine) == {f"e{place:04d}" for place in range(20, 26)}
     assert [row["method"] for row in mine.values()].count("tile") >= 3
     assert all(row["transform"].startswith("collage") for row in mine.values())
+
+
+def test_another_tile_of_a_collage_is_no_chance():
+    query = (Path(dedup.__file__).parent / "sql" / "dedup_best.sql").read_text().replace("$pairs", "pairs")
+    with duckdb.connect() as con:
+        con.execute("CREATE TABLE families AS SELECT 'e' || i AS eval_image_id, i AS family FROM range(3) AS t(i)")
+        con.execute(
+            "CREATE TABLE pairs AS FROM (VALUES ('a', 'e0', 80, 'collage+blur'), ('a', 'e1', 70, 'collage'), "
+            "('b', 'e1', 60, 'crop'), ('b', 'e2', 2, 'collage'), ('c', 'e2', 1, NULL)) "
+            "AS t(image_id, eval_image_id, score, transform), (SELECT false AS same_bytes)"
+        )
+        assert con.execute(query).fetchall() == [("a", 0, 80, None), ("b", 1, 60, 2), ("c", 2, 1, None)]
 
 
 def test_copies_in_the_eval_set_are_found_too(tmp_path):

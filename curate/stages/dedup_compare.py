@@ -239,12 +239,15 @@ def _with_tiles(
 ) -> Pairs:
     from curate.vision.tiles import find_tiles
 
-    read = [query for query, own in features.items() if own is not None]
+    read = {query: own for query, own in features.items() if own is not None}
     if not read:
         return pairs
-    thumbs_QKTT = np.stack([features[query].thumbs_KTT for query in read])
-    place, image, correlation = find_tiles(thumbs_QKTT, one.tiles(), one.index.device)
-    return with_tiles(pairs, np.array(read)[place], image, correlation, codes, vectors, one.index)
+    thumbs_PTT = np.concatenate([own.thumbs_KTT[own.is_part_K] for own in read.values()])
+    query_P = np.repeat(np.array(list(read), np.int64), [int(own.is_part_K.sum()) for own in read.values()])
+    if not len(query_P):
+        return pairs
+    query, image, correlation = find_tiles(thumbs_PTT, query_P, one.tiles(), one.index.device)
+    return with_tiles(pairs, query, image, correlation, codes, vectors, one.index)
 
 
 def _compare_pair(pairs: Pairs, one: Prepared, features: dict[int, Any], i: int) -> Any:

@@ -1,10 +1,10 @@
 """Which eval images does an image show on a part of itself? Thumbs of its parts are looked up among theirs.
 
 A descriptor of a whole collage, screenshot or framed picture resembles none of what is shown on it. Its parts do:
-features.py has a thumb of its content without margins and of each tile of the usual layouts. A part counts where one
-eval image stands out, for among many parts and many eval images some thumbs are alike by chance.
+features.py has a thumb of its content without margins and of each tile of the usual layouts, and tells which of them
+may be pictures of their own. One counts where one eval image stands out: among many, some are alike by chance.
 
-Dimension letters: Q images, K parts of each, T side of a thumb, N thumbs of eval images, W of them near.
+Dimension letters: P parts of images, T side of a thumb, N thumbs of eval images, W of them near.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,10 @@ from curate.vision.neighbors import search
 
 MIN_CORRELATION, MIN_LEAD = 0.5, 0.1
 """What the best eval image of a part must reach, and by how much it must lead. Of 752 tiles of collages that no
-descriptor had brought up 511 do, and so does some part of every second photograph, at the cost of a comparison."""
+descriptor had brought up 511 do."""
 
 _NEAR = 32  # thumbs that are compared in full, of those nearest at half the resolution
+_PARTS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -57,45 +58,45 @@ def index_tiles(thumbs: Sequence[NDArray[np.int8] | None]) -> TileIndex:
 
 
 def find_tiles(
-    thumbs_QKTT: NDArray[np.int8], index: TileIndex, device: str
+    thumbs_PTT: NDArray[np.int8], image_P: NDArray[np.int64], index: TileIndex, device: str
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
     """Eval images that stand out for a part of an image.
 
     Args:
-        thumbs_QKTT: Thumbs of the parts of each image.
+        thumbs_PTT: Thumbs of parts.
+        image_P: Which image each is of.
         index: The eval set.
         device: Where neighbours are searched.
 
     Returns:
         Image, eval image, and the correlation of the part that fits best, each pair once, sorted.
     """
-    n_images, n_parts = thumbs_QKTT.shape[:2]
-    if not n_images or not len(index.owner):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-    flat_PTT = thumbs_QKTT.reshape(-1, *thumbs_QKTT.shape[2:])
-    _, near_PW = search(_coarse(flat_PTT), index.coarse_NC, _NEAR, device=device)
     found: dict[tuple[int, int], float] = {}
-    for image in range(n_images):
-        rows = slice(image * n_parts, (image + 1) * n_parts)
-        own_KT = flat_PTT[rows].reshape(n_parts, -1).astype(np.float32)
-        near_KW = near_PW[rows]
-        # Products of whole numbers, small enough for float32 to add them exactly.
-        products_KW = np.einsum("kt,kwt->kw", own_KT, index.fine_NT[near_KW].astype(np.float32))
-        for best, correlation in _outstanding(products_KW / THUMB_LENGTH**2, index.owner[near_KW]):
-            found[image, best] = max(correlation, found.get((image, best), -1.0))
+    if len(thumbs_PTT) and len(index.owner):
+        _, near_PW = search(_coarse(thumbs_PTT), index.coarse_NC, _NEAR, device=device)
+        for start in range(0, len(thumbs_PTT), _PARTS_AT_ONCE):
+            rows = slice(start, start + _PARTS_AT_ONCE)
+            near = near_PW[rows]
+            own_PT = thumbs_PTT[rows].reshape(len(near), -1).astype(np.float32)
+            # Products of whole numbers, small enough for float32 to add them exactly.
+            products_PW = np.einsum("pt,pwt->pw", own_PT, index.fine_NT[near].astype(np.float32))
+            best, correlation, stands_out = _leaders(products_PW / THUMB_LENGTH**2, index.owner[near])
+            for i in np.flatnonzero(stands_out).tolist():
+                pair = int(image_P[start + i]), int(best[i])
+                found[pair] = max(float(correlation[i]), found.get(pair, -1.0))
     pairs = np.array(sorted(found), np.int64).reshape(-1, 2)
-    best_P = np.array([found[image, best] for image, best in pairs.tolist()], np.float64)
-    return pairs[:, 0], pairs[:, 1], np.minimum(1.0, best_P)  # rounded thumbs are a little longer now and then
+    correlation = np.array([found[image, best] for image, best in pairs.tolist()], np.float64)
+    return pairs[:, 0], pairs[:, 1], np.minimum(1.0, correlation)  # rounded thumbs are a little longer now and then
 
 
-def _outstanding(correlation_KW: NDArray[Any], owner_KW: NDArray[np.int64]) -> list[tuple[int, float]]:
-    """The eval image that leads for a part, and its correlation, for the parts that have one."""
-    first_K = correlation_KW.argmax(axis=1)[:, None]
-    best_K1 = np.take_along_axis(correlation_KW, first_K, 1)
-    leader_K1 = np.take_along_axis(owner_KW, first_K, 1)
-    second_K = np.where(owner_KW != leader_K1, correlation_KW, -1.0).max(axis=1)
-    stands_out = (best_K1[:, 0] >= MIN_CORRELATION) & (best_K1[:, 0] - second_K >= MIN_LEAD)
-    return list(zip(leader_K1[stands_out, 0].tolist(), best_K1[stands_out, 0].tolist(), strict=True))
+def _leaders(correlation_PW: NDArray[Any], owner_PW: NDArray[np.int64]) -> tuple[Any, Any, NDArray[np.bool_]]:
+    """The eval image nearest to each part, its correlation, and whether it stands out."""
+    first_P1 = correlation_PW.argmax(axis=1)[:, None]
+    best_P1 = np.take_along_axis(correlation_PW, first_P1, 1)
+    leader_P1 = np.take_along_axis(owner_PW, first_P1, 1)
+    second_P = np.where(owner_PW != leader_P1, correlation_PW, -1.0).max(axis=1)
+    stands_out = (best_P1[:, 0] >= MIN_CORRELATION) & (best_P1[:, 0] - second_P >= MIN_LEAD)
+    return leader_P1[:, 0], best_P1[:, 0], stands_out
 
 
 def _coarse(thumbs_NTT: NDArray[np.int8]) -> NDArray[np.float32]:

@@ -191,10 +191,10 @@ def _index_tiles(images: EvalImages, threads: ThreadPoolExecutor) -> "TileIndex"
 
 
 def _eval_thumbs(images: EvalImages, place: int) -> Any:
-    from curate.vision.features import thumbs_of
+    from curate.vision.features import whole_thumbs
 
     try:
-        return thumbs_of(eval_pixels(images, place, _WORKING_PX))
+        return whole_thumbs(eval_pixels(images, place, _WORKING_PX))
     except MissingInputError:
         return None  # said when its features are asked for
 

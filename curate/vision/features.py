@@ -90,14 +90,14 @@ def extract(pixels: NDArray[np.uint8]) -> Features:
     return Features(height, width, luma, small, points, codes, boxes, thumbs, _are_parts(luma, boxes))
 
 
-def thumbs_of(pixels: NDArray[np.uint8]) -> NDArray[np.int8]:
-    """The thumbs alone, as `extract` gives them.
+def whole_thumbs(pixels: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Thumbs of the whole and of the square in the middle alone, as `extract` gives them; 2 × T × T.
 
     Args:
         pixels: uint8, H × W × 3 RGB.
     """
     luma = _luma(np.ascontiguousarray(pixels))
-    return _thumbs(luma, _boxes(luma))
+    return _thumbs(luma, _boxes(luma)[[WHOLE, SQUARE]])
 
 
 def _luma(pixels: Array) -> Array:

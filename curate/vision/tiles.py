@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.vision.features import SQUARE, THUMB_LENGTH, WHOLE
+from curate.vision.features import THUMB_LENGTH
 from curate.vision.neighbors import search
 
 MIN_CORRELATION, MIN_LEAD = 0.5, 0.1
@@ -44,13 +44,12 @@ def index_tiles(thumbs: Sequence[NDArray[np.int8] | None]) -> TileIndex:
     """Make an eval set ready for `find_tiles`.
 
     Args:
-        thumbs: Of each eval image, as `features.thumbs_of` gives them; None where it cannot be read.
+        thumbs: Of each eval image, as `features.whole_thumbs` gives them; None where it cannot be read.
     """
     known = np.array([i for i, one in enumerate(thumbs) if one is not None], np.int64)
-    straight = [one[part] for one in thumbs if one is not None for part in (WHOLE, SQUARE)]
-    if not straight:
+    if not len(known):
         return TileIndex(np.zeros((0, 1), np.float32), np.zeros((0, 1), np.int8), known)
-    straight_NTT = np.stack(straight)
+    straight_NTT = np.concatenate([one for one in thumbs if one is not None])
     all_NTT = np.concatenate([straight_NTT, straight_NTT[:, :, ::-1]])
     coarse_NC = _coarse(all_NTT)
     coarse_NC /= np.maximum(1.0, np.linalg.norm(coarse_NC, axis=1, keepdims=True))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from curate.vision.features import thumbs_of
+from curate.vision.features import SQUARE, WHOLE, whole_thumbs
 from curate.vision.tiles import find_tiles, index_tiles
 from curate.vision.verify import extract
 from tests.vision.scenes import framed, jpeg, scene, tiled
@@ -11,7 +11,7 @@ SCENES = range(100, 140)
 
 @pytest.fixture(scope="module")
 def index():
-    return index_tiles([thumbs_of(scene(seed)) for seed in SCENES])
+    return index_tiles([whole_thumbs(scene(seed)) for seed in SCENES])
 
 
 def parts_of(picture):
@@ -27,7 +27,7 @@ def found(index, *pictures, parts=parts_of):
 
 
 def test_thumbs_are_those_of_the_features():
-    np.testing.assert_array_equal(thumbs_of(scene(1)), extract(scene(1)).thumbs_KTT)
+    np.testing.assert_array_equal(whole_thumbs(scene(1)), extract(scene(1)).thumbs_KTT[[WHOLE, SQUARE]])
 
 
 def test_every_tile_of_a_collage_is_found(index):
@@ -37,7 +37,7 @@ def test_every_tile_of_a_collage_is_found(index):
 
 
 def test_a_correlation_is_no_more_than_one(index):
-    pairs, correlation = found(index, *(scene(seed) for seed in SCENES), parts=thumbs_of)
+    pairs, correlation = found(index, *(scene(seed) for seed in SCENES), parts=whole_thumbs)
     assert {(i, i) for i in range(len(SCENES))} <= set(pairs)
     assert correlation.max() == 1.0
 
@@ -73,5 +73,5 @@ def test_an_image_alone_gives_what_it_gives_among_others(index):
 def test_nothing_is_found_in_an_empty_or_unreadable_set():
     for empty in (index_tiles([]), index_tiles([None, None])):
         assert found(empty, scene(1))[0] == []
-    only_second = index_tiles([None, thumbs_of(scene(1))])
+    only_second = index_tiles([None, whole_thumbs(scene(1))])
     assert found(only_second, tiled(scene(1), scene(2), scene(3), scene(4)))[0] == [(0, 1)]

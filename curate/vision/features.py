@@ -40,6 +40,8 @@ SEAM = 1.6
 photographs are below, and three in a hundred tiles that could be found."""
 
 _SEAM_PX, _NEAR_PX = 4, 40  # how far a seam may lie from its place, and how far the lines that it is compared with
+_MARGIN_STEP = 2.5  # grey levels between neighbouring rows: colour gradients and blurred pictures stay below
+_MARGIN_END = 2.0  # and what ends them is so many times the usual
 _MARGINS = 0.05  # share of the image that they must take
 _THUMB_PX = 20
 _CENTRE_PX = 7
@@ -145,7 +147,7 @@ def _spread(places_N2: Array, strength_N: Array, shape: tuple[int, ...], n_cells
 
 
 def _content(luma: Array) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of an image without plain margins; they may take up to 45 % of a side each."""
+    """Left, top, right, bottom of an image without margins; they may take up to 45 % of a side each."""
     height, width = luma.shape
     top, bottom = _margins(luma)
     left, right = _margins(luma[top : height - bottom].T)
@@ -153,16 +155,17 @@ def _content(luma: Array) -> tuple[int, int, int, int]:
 
 
 def _margins(luma: Array) -> tuple[int, int]:
-    """Plain rows at the beginning and at the end."""
-    rows = luma.astype(np.float32)
-    mean, spread = rows.mean(axis=1), rows.std(axis=1)
-    longest = int(0.45 * len(rows))
+    """Rows at the beginning and at the end that differ little from one to the next, up to two that differ far more."""
+    steps = np.abs(np.diff(luma.astype(np.float32), axis=0)).mean(axis=1)
+    longest = int(0.45 * len(luma))
 
-    def length(mean: Array, spread: Array) -> int:
-        is_plain = (spread < 6.0) & (np.abs(mean - mean[0]) < 10.0)
-        return min(longest, int(np.argmin(is_plain))) if not is_plain.all() else 0
+    def length(steps: Array) -> int:
+        is_edge = steps > _MARGIN_STEP
+        first = int(is_edge.argmax())
+        ends_sharply = first > 0 and steps[first] > _MARGIN_END * max(1.0, float(np.median(steps[:first])))
+        return min(longest, first + 1) if ends_sharply else 0
 
-    return length(mean, spread), length(mean[::-1], spread[::-1])
+    return length(steps), length(steps[::-1])
 
 
 def _boxes(luma: Array) -> Array:

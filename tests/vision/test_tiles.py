@@ -47,6 +47,12 @@ def test_framed_and_mirrored_pictures_are_found(index):
     assert (0, 5) in found(index, frame)[0]
 
 
+def test_margins_may_be_shaded(index):
+    shaded = np.linspace(60, 200, 390).astype(np.uint8)[:, None, None].repeat(460, axis=1).repeat(3, axis=2)
+    shaded[90:300, 90:370] = scene(107)
+    assert (0, 7) in found(index, jpeg(shaded))[0]
+
+
 def test_few_unrelated_pictures_have_a_part_that_stands_out(index):
     pictures = [scene(seed) for seed in range(20)]
     assert len(found(index, *pictures)[0]) < 4

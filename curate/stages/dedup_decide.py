@@ -66,6 +66,9 @@ def _decide(
     elif model.tail is None and decision.evidence == "model" and not decision.n_reviewed:
         why = f"the threshold is the usual one, {SURE_SCORE:g}, not one of this corpus"
         decision = _at(decision, model, compared.best, SURE_SCORE, why)
+    if encoder and _plants_lack_vectors(con, name):
+        why = "planted copies have no vectors of this encoder: their recall is that of hashes and parts alone"
+        decision = replace(decision, note="; ".join(filter(None, (decision.note, why))))
     n_equal = int(con.execute("SELECT count(DISTINCT image_id) FROM pairs WHERE same_bytes").fetchall()[0][0])
     _log(name, decision, n_equal)
     measured = recall_by_transform(*_planted(con, name, "report", "transform"), decision.threshold)
@@ -79,6 +82,11 @@ def _decide(
         "duplicate_thresholds": pa.Table.from_pylist([row], table_schema("duplicate_thresholds").arrow),
         "planted_recall": pa.Table.from_pylist(recall, table_schema("planted_recall").arrow),
     }
+
+
+def _plants_lack_vectors(con: duckdb.DuckDBPyConnection, name: str) -> bool:
+    query = "SELECT count(*) > 0 AND count(similarity) = 0 FROM planted_copies WHERE eval_set = ?"
+    return bool(con.execute(query, [name]).fetchall()[0][0])
 
 
 def _families(con: duckdb.DuckDBPyConnection, name: str) -> tuple[pa.Array, Any]:

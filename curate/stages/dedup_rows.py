@@ -62,13 +62,13 @@ def eval_rows(tables: Tables, name: str, encoder: str) -> pa.Table:
 
 
 def planted_rows(tables: Tables, name: str, encoder: str) -> pa.Table:
-    """The planted copies that embed described; without descriptors those that it would have planted."""
+    """The planted copies that embed described; where it has described none, those that it would have planted."""
     from curate.vision.planting import plan_plants
 
-    if encoder:
-        columns = ["eval_set", "eval_image_id", "transform", "half", "strength", "encoder", "vector"]
-        rows = tables.arrow("planted_embeddings", columns)
-        rows = rows.filter(pc.and_(pc.equal(rows["eval_set"], name), pc.equal(rows["encoder"], encoder)))
+    columns = ["eval_set", "eval_image_id", "transform", "half", "strength", "encoder", "vector"]
+    rows = tables.arrow("planted_embeddings", columns)
+    rows = rows.filter(pc.and_(pc.equal(rows["eval_set"], name), pc.equal(rows["encoder"], encoder)))
+    if rows.num_rows:
         return _work(rows.rename_columns({"eval_image_id": "id"}), PLANTED, name)
     ids = read_eval_images(tables, name).ids
     plants = plan_plants(ids, PLANTS)

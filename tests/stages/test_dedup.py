@@ -194,6 +194,21 @@ def test_another_tile_of_a_collage_is_no_chance():
         assert con.execute(query).fetchall() == [("a", 0, 80, None), ("b", 1, 60, 2), ("c", 2, 1, None)]
 
 
+def test_vectors_from_elsewhere_are_calibrated_by_hashes(given, monkeypatch):
+    """No network is there to describe planted copies; those that hashes find still say how copies score."""
+    monkeypatch.setattr("curate.stages.dedup_rows.PLANTS", 2)
+    tables = MemoryTables(given, empty=[name for name in OPTIONAL if name not in given])
+    work = dedup.make_worker(tables, dedup.DedupParams(against=("val",), device="cpu"))
+    part = next(p for p in dedup.cut_parts(tables, dedup.DedupParams(against=("val",))) if p.name.endswith("~planted"))
+    planted = work(part.load())["planted_copies"]
+    assert planted.num_rows >= 50
+    assert planted["similarity"].null_count == planted.num_rows
+    scores = planted.filter(pa.compute.is_in(planted["transform"], pa.array(["identity", "recompressed"])))["score"]
+    assert scores.null_count == 0
+    decision = decided(given, compared(given) | {"planted_copies": planted})["duplicate_thresholds"].to_pylist()[0]
+    assert "no vectors of this encoder" in decision["note"]
+
+
 def test_copies_in_the_eval_set_are_found_too(tmp_path):
     world = make_world(12, 12, 1)
     world.evals += [saved(draw(i), 70) for i in range(5)]

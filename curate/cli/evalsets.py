@@ -35,8 +35,9 @@ def add(session: Session, spec: Mapping[str, Any]) -> None:
     """
     notes.print(outcome_line(session.run("add-evalset", sets=[spec], watch=watch)))
     if embedded := session.store.commit_of("embed"):
-        plants = embedded.params["plants"]  # other sets keep the copies that were planted of them
-        notes.print(outcome_line(session.run("embed", encoder=[], plants=plants, watch=watch)))
+        # Other sets keep the copies that were planted of them.
+        plants = {"plants": embedded.params["plants"]} if "plants" in embedded.params else {}
+        notes.print(outcome_line(session.run("embed", encoder=[], watch=watch, **plants)))
 
 
 def show(session: Session) -> None:

@@ -7,6 +7,7 @@ import duckdb
 import curate
 from curate.api import Session
 
+_SEEN = Path(__file__).with_name("leaks_seen.csv")
 _JOINS = """
 CREATE TABLE truth AS SELECT *, row_number() OVER (PARTITION BY key ORDER BY uid) - 1 AS occurrence
     FROM read_parquet('{data}/truth/images.parquet');
@@ -14,6 +15,7 @@ CREATE TABLE tags AS SELECT * FROM read_parquet('{data}/truth/tags.parquet');
 CREATE TABLE given_classes AS SELECT wnid FROM read_csv('{data}/vocab.csv');
 CREATE TABLE extra AS SELECT key, regexp_extract(eval_file, '[^/.]+', 0) AS eval_stem, eval_file
     FROM read_csv('{data}/truth/extra_copies.csv', all_varchar = true);
+CREATE TABLE seen AS SELECT image, eval_file FROM read_csv('{seen}', all_varchar = true);
 CREATE TABLE leaks AS SELECT uid, eval_file, transform FROM read_parquet('{data}/truth/leaks.parquet');
 CREATE TABLE posts AS SELECT i.image_id, t.uid, t.key, t.kind, t.true_wnid, t.damage, t.decodable
     FROM images AS i JOIN truth AS t USING (key, occurrence);
@@ -80,7 +82,7 @@ def run(pipeline: Path) -> Session:
 def joined(session: Session, data: Path, *, scored: bool = True) -> duckdb.DuckDBPyConnection:
     """The workspace's views beside tables of truth: posts, tags, leaks, named, and pairs where labels are scored."""
     con = session.connect()
-    for statement in _JOINS.format(data=data / "webposts").split(";\n"):
+    for statement in _JOINS.format(data=data / "webposts", seen=_SEEN).split(";\n"):
         con.execute(statement)
     if scored:
         con.execute(_PAIRS)
@@ -98,9 +100,10 @@ def leaks_found(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[int, int]]:
 
 
 def false_hits(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
-    """Reported copies that are neither planted nor known from the collection: key and eval image."""
+    """Reported copies that are neither planted, known from the collection, nor seen to be one: key and eval image."""
     return con.execute(
         "SELECT p.key, n.eval_image_id FROM near_duplicates AS n JOIN posts AS p USING (image_id) "
         "WHERE NOT EXISTS (FROM leaks AS l WHERE l.uid = p.uid AND l.eval_file = n.eval_image_id) "
-        "AND NOT EXISTS (FROM extra AS e WHERE e.key = p.key AND e.eval_file = n.eval_image_id) ORDER BY ALL"
+        "AND NOT EXISTS (FROM extra AS e WHERE e.key = p.key AND e.eval_file = n.eval_image_id) "
+        "AND NOT EXISTS (FROM seen AS s WHERE s.image = p.uid::VARCHAR AND s.eval_file = n.eval_image_id) ORDER BY ALL"
     ).fetchall()

@@ -15,7 +15,7 @@ from curate.errors import MissingInputError
 from curate.schema import table_schema
 from curate.stage import Tables
 from curate.stages.dedup_rows import CORPUS, EVAL, PLANTED
-from curate.stages.dedup_search import Index, Pairs, candidates, chosen, read_index, with_tiles
+from curate.stages.dedup_search import Index, Pairs, Queries, candidates, described_pairs, queries_of, read_index
 from curate.stages.eval_images import EvalImages, eval_pixels, planted_copy, read_verified
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ _ROWS_OF = {CORPUS: "duplicate_candidates", PLANTED: "planted_copies", EVAL: "ev
 
 
 def _corpus(rows: pa.Table, one: Prepared) -> pa.Table:
-    pairs, matches = _matched(rows["sha256"].to_pylist(), _codes(rows["phash"]), rows["vector"], _readers(rows), one)
+    pairs, matches = _matched(_queries(rows), _readers(rows), one)
     return _table("duplicate_candidates", pairs, matches, one, {
         "image_id": rows["id"].take(pa.array(pairs.query)), "eval_image_id": _ids(one, pairs.image),
         "same_bytes": pa.array(pairs.same_bytes), "phash_distance": pairs.bits, "similarity": pairs.similarity,
@@ -93,9 +93,7 @@ def _twins(rows: pa.Table, one: Prepared) -> pa.Table:
     """Pairs of different images of the set."""
     place = {identifier: i for i, identifier in enumerate(one.index.images.ids)}
     own = np.array([place[identifier] for identifier in rows["id"].to_pylist()], np.int64)
-    pairs, matches = _matched(
-        rows["sha256"].to_pylist(), _codes(rows["phash"]), rows["vector"], _readers(rows), one, own
-    )
+    pairs, matches = _matched(_queries(rows, own), _readers(rows), one)
     return _table("eval_twins", pairs, matches, one, {
         "eval_image_id": rows["id"].take(pa.array(pairs.query)), "other_id": _ids(one, pairs.image),
         "same_bytes": pa.array(pairs.same_bytes),
@@ -110,7 +108,7 @@ def _planted(rows: pa.Table, one: Prepared) -> pa.Table:
     made = list(one.threads.map(partial(_planted_one, one.index.images), own.tolist(), kinds, strengths))
     digests, codes = [digest for _, digest, _ in made], np.array([code for _, _, code in made], np.uint64)
     readers = [partial(_planted_pixels, data) for data, _, _ in made]
-    pairs, matches = _matched(digests, codes, rows["vector"], readers, one)
+    pairs, matches = _matched(queries_of(digests, codes, rows["vector"], None), readers, one)
     scores = np.array([np.nan if match is None else match.score for match in matches])
     right = own[pairs.query] == pairs.image
     other = np.full(rows.num_rows, np.nan)
@@ -199,26 +197,24 @@ def _eval_thumbs(images: EvalImages, place: int) -> Any:
         return None  # said when its features are asked for
 
 
-def _matched(
-    digests: Sequence[str], codes: NDArray[np.uint64], vectors: pa.ChunkedArray,
-    readers: Sequence[Callable[[], Any]], one: Prepared, not_with: NDArray[np.int64] | None = None,
-) -> tuple[Pairs, list[Any]]:  # fmt: skip
+def _queries(rows: pa.Table, itself: NDArray[np.int64] | None = None) -> Queries:
+    codes = np.asarray(rows["phash"].fill_null(0).to_numpy(), np.uint64)
+    return queries_of(rows["sha256"].to_pylist(), codes, rows["vector"], itself)
+
+
+def _matched(asked: Queries, readers: Sequence[Callable[[], Any]], one: Prepared) -> tuple[Pairs, list[Any]]:
     """Candidates of some images, and a `Match` for each; None for equal bytes and for what cannot be read.
 
     Args:
-        digests: SHA-256 of each image.
-        codes: Its perceptual hash, 0 where it has none.
-        vectors: Its descriptor, NULL where it has none.
-        readers: Gives its pixels, None where they cannot be read.
+        asked: The images.
+        readers: Gives the pixels of each, None where they cannot be read.
         one: The set.
-        not_with: An eval image that each image is not paired with.
     """
-    described = vectors.combine_chunks()
-    pairs = candidates(digests, codes, described, one.index, not_with)
-    asked = np.unique(pairs.query[~pairs.same_bytes])
-    features = dict(zip(asked.tolist(), one.threads.map(partial(_own_features, readers), asked.tolist()), strict=True))
-    pairs = _with_tiles(pairs, features, codes, described, one)
-    pairs = pairs if not_with is None else chosen(pairs, not_with[pairs.query] != pairs.image)
+    same, known = candidates(asked, one.index)
+    open_queries = np.unique(np.setdiff1d(known, same) // max(1, len(one.index.images.ids))).tolist()
+    found = one.threads.map(partial(_own_features, readers), open_queries)
+    features = dict(zip(open_queries, found, strict=True))
+    pairs = described_pairs(same, known, _shown(features, one), asked, one.index)
     wanted = np.flatnonzero(~pairs.same_bytes)
     matches: list[Any] = [None] * len(pairs.query)
     work = partial(_compare_pair, pairs, one, features)
@@ -234,20 +230,15 @@ def _own_features(readers: Sequence[Callable[[], Any]], query: int) -> Any:
     return None if pixels is None else extract(pixels)
 
 
-def _with_tiles(
-    pairs: Pairs, features: dict[int, Any], codes: NDArray[np.uint64], vectors: pa.Array, one: Prepared
-) -> Pairs:
+def _shown(features: dict[int, Any], one: Prepared) -> tuple[Any, Any, Any]:
+    """Eval images that stand out for a part of an image: images, eval images, correlations."""
     from curate.vision.tiles import find_tiles
 
-    read = {query: own for query, own in features.items() if own is not None}
-    if not read:
-        return pairs
-    thumbs_PTT = np.concatenate([own.thumbs_KTT[own.is_part_K] for own in read.values()])
-    query_P = np.repeat(np.array(list(read), np.int64), [int(own.is_part_K.sum()) for own in read.values()])
+    parts = {query: own.thumbs_KTT[own.is_part_K] for query, own in features.items() if own is not None}
+    query_P = np.repeat(np.array(list(parts), np.int64), [len(thumbs) for thumbs in parts.values()])
     if not len(query_P):
-        return pairs
-    query, image, correlation = find_tiles(thumbs_PTT, query_P, one.tiles(), one.index.device)
-    return with_tiles(pairs, query, image, correlation, codes, vectors, one.index)
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    return find_tiles(np.concatenate(list(parts.values())), query_P, one.tiles(), one.index.device)
 
 
 def _compare_pair(pairs: Pairs, one: Prepared, features: dict[int, Any], i: int) -> Any:
@@ -273,7 +264,3 @@ def _table(name: str, pairs: Pairs, matches: list[Any], one: Prepared, columns: 
 
 def _ids(one: Prepared, image: Any) -> pa.Array:
     return pa.array(one.index.images.ids, pa.string()).take(pa.array(image))
-
-
-def _codes(column: pa.ChunkedArray) -> NDArray[np.uint64]:
-    return np.asarray(column.fill_null(0).to_numpy(), np.uint64)

@@ -1,7 +1,7 @@
 """Candidates for dedup: the images of an eval set that an image may be a copy of, before any pixel is compared."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -58,13 +58,32 @@ class Pairs:
     tile: Any  # correlation of thumbs, float64, NULL unless that alone brought the pair up
 
 
-def chosen(pairs: Pairs, which: NDArray[np.bool_]) -> Pairs:
-    """Some of the pairs."""
-    kept = pa.array(np.flatnonzero(which))
-    return Pairs(
-        pairs.query[which], pairs.image[which], pairs.same_bytes[which], pairs.bits.take(kept),
-        pairs.similarity.take(kept), pairs.tile.take(kept),
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Queries:
+    """Images that are searched for in a set.
+
+    Attributes:
+        digests: SHA-256 of each.
+        codes: Perceptual hashes, 0 where there is none; uint64.
+        described: Rows that have a descriptor, ascending.
+        vectors: float32, the descriptors of these.
+        itself: An eval image that each is not paired with; None where they are no images of the set.
+    """
+
+    digests: Sequence[str]
+    codes: NDArray[np.uint64]
+    described: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    itself: NDArray[np.int64] | None
+
+
+def queries_of(
+    digests: Sequence[str], codes: NDArray[np.uint64], vectors: pa.ChunkedArray, itself: NDArray[np.int64] | None
+) -> Queries:
+    """Images with what is known of them; vectors are NULL where there is none."""
+    from curate.vision.vectors import column_vectors
+
+    return Queries(digests, codes, *column_vectors(vectors.combine_chunks()), itself)
 
 
 def read_index(tables: Tables, encoder: str, params: Any, name: str) -> Index:
@@ -121,92 +140,74 @@ def suspicion(similarity_QK: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(similarity_QK[:, 0] - background.mean(axis=1))
 
 
-def candidates(
-    digests: Sequence[str], codes: NDArray[np.uint64], vectors: pa.Array, one: Index,
-    not_with: NDArray[np.int64] | None = None,
-) -> Pairs:  # fmt: skip
-    """All pairs of some queries with the set that are worth a comparison, sorted by query, then image.
+def candidates(asked: Queries, one: Index) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All pairs of some images with the set that are worth a comparison, before any pixel is looked at.
 
     Args:
-        digests: SHA-256 of each query.
-        codes: Its perceptual hash, 0 where it has none; uint64.
-        vectors: Its descriptor, NULL where it has none.
+        asked: The images.
         one: The set.
-        not_with: An eval image that each query is not paired with: itself.
+
+    Returns:
+        Pairs of equal bytes, and all pairs, each once; query × size of the set + eval image, ascending.
 
     Raises:
         InputError: Descriptors of other length than those of the set.
     """
     from curate.vision.copies import MIRROR, informative
     from curate.vision.neighbors import hamming_search
-    from curate.vision.vectors import column_vectors
 
     n = len(one.images.ids)
-    described, vectors_ND = column_vectors(vectors)
-    same = [i * n + j for i, digest in enumerate(digests) for j in one.by_digest.get(digest, ())]
-    has_code = informative(codes)
-    mine, theirs = np.flatnonzero(has_code), np.flatnonzero(one.has_code)
+    same = [i * n + j for i, digest in enumerate(asked.digests) for j in one.by_digest.get(digest, ())]
+    mine, theirs = np.flatnonzero(informative(asked.codes)), np.flatnonzero(one.has_code)
     blocks = [np.array(same, np.int64)]
     for mirror in (np.uint64(0), MIRROR):
-        query, image, _ = hamming_search(codes[mine], one.images.codes[theirs] ^ mirror, SEARCHED_BITS)
+        query, image, _ = hamming_search(asked.codes[mine], one.images.codes[theirs] ^ mirror, SEARCHED_BITS)
         blocks.append(mine[query] * n + theirs[image])
-    if len(described) and len(one.vectors):
-        _same_length(vectors_ND, one)
-        own_Q = None if not_with is None else not_with[described]
-        images_QK, similarity_QK = _nearest(vectors_ND, one.vectors, one.owner, one.k, one.device, own_Q)
+    if len(asked.described) and len(one.vectors):
+        _same_length(asked.vectors, one)
+        itself = None if asked.itself is None else asked.itself[asked.described]
+        images_QK, similarity_QK = _nearest(asked.vectors, one.vectors, one.owner, one.k, one.device, itself)
         open_Q = suspicion(similarity_QK) >= one.gate
-        wanted = (described[:, None] * n + images_QK)[open_Q]
+        wanted = (asked.described[:, None] * n + images_QK)[open_Q]
         blocks.append(wanted[np.isfinite(similarity_QK[open_Q])])
-    key = np.unique(np.concatenate(blocks))
-    if not_with is not None:
-        key = key[key % max(1, n) != not_with[key // max(1, n)]]
-    return _described(key, blocks[0], codes, vectors, one)
+    return _others(blocks[0], asked, n), _others(np.unique(np.concatenate(blocks)), asked, n)
 
 
-def with_tiles(
-    pairs: Pairs, query: NDArray[np.int64], image: NDArray[np.int64], correlation: NDArray[np.float64],
-    codes: NDArray[np.uint64], vectors: pa.Array, one: Index,
-) -> Pairs:  # fmt: skip
-    """Add pairs that parts of images brought up, see vision/tiles.py.
+def _others(key: NDArray[np.int64], asked: Queries, n: int) -> NDArray[np.int64]:
+    """Pairs of different images."""
+    return key if asked.itself is None else key[key % max(1, n) != asked.itself[key // max(1, n)]]
+
+
+def described_pairs(same: NDArray[np.int64], known: NDArray[np.int64], shown: Any, asked: Queries, one: Index) -> Pairs:
+    """Candidates with hash distance and cosine, sorted by query, then image.
 
     Args:
-        pairs: Of `candidates`.
-        query: Of each further pair.
-        image: Likewise.
-        correlation: Of its thumbs.
-        codes: As for `candidates`.
-        vectors: Likewise.
+        same: Of `candidates`.
+        known: Likewise.
+        shown: Further pairs that parts of images brought up, as `tiles.find_tiles` gives them: queries, eval images,
+            correlations.
+        asked: The images.
         one: The set.
     """
-    n = len(one.images.ids)
-    known, further = pairs.query * n + pairs.image, query * n + image
-    is_new = ~np.isin(further, known)
-    key = np.union1d(known, further)
-    tile = np.full(len(key), np.nan)
-    tile[np.searchsorted(key, further[is_new])] = correlation[is_new]
-    found = _described(key, known[pairs.same_bytes], codes, vectors, one)
-    return replace(found, tile=pa.array(tile, mask=np.isnan(tile)))
-
-
-def _described(
-    key: NDArray[np.int64], same: NDArray[np.int64], codes: NDArray[np.uint64], vectors: pa.Array, one: Index
-) -> Pairs:
-    """Pairs by their keys, with hash distance and cosine."""
     from curate.vision.copies import MIRROR, informative
-    from curate.vision.vectors import column_vectors
 
-    described, vectors_ND = column_vectors(vectors)
-    has_code = informative(codes)
-    query, image = np.divmod(key, max(1, len(one.images.ids)))
+    n = len(one.images.ids)
+    query, image, correlation = shown
+    further = query * n + image  # ascending
+    key = _others(np.union1d(known, further), asked, n)
+    tile = np.full(len(key), np.nan)
+    by_tile = np.isin(key, known, invert=True)
+    tile[by_tile] = correlation[np.searchsorted(further, key[by_tile])]
+    query, image = np.divmod(key, max(1, n))
     distance = np.minimum(
-        np.bitwise_count(codes[query] ^ one.images.codes[image]),
-        np.bitwise_count(codes[query] ^ one.images.codes[image] ^ MIRROR),
+        np.bitwise_count(asked.codes[query] ^ one.images.codes[image]),
+        np.bitwise_count(asked.codes[query] ^ one.images.codes[image] ^ MIRROR),
     )
-    similarity = _similarity(query, image, described, vectors_ND, one)
+    similarity = _similarity(query, image, asked, one)
     return Pairs(
         query, image, np.isin(key, same),
-        pa.array(distance.astype(np.int32), mask=~(has_code[query] & one.has_code[image])),
-        pa.array(similarity, mask=np.isnan(similarity)), pa.nulls(len(key), pa.float64()),
+        pa.array(distance.astype(np.int32), mask=~(informative(asked.codes)[query] & one.has_code[image])),
+        pa.array(similarity, mask=np.isnan(similarity)), pa.array(tile, mask=np.isnan(tile)),
     )  # fmt: skip
 
 
@@ -233,19 +234,19 @@ def _nearest(
     return np.take_along_axis(image_QK, order, 1), np.take_along_axis(similarity, order, 1)
 
 
-def _similarity(query: Any, image: Any, described: Any, vectors_ND: Any, one: Index) -> NDArray[np.float64]:
+def _similarity(query: Any, image: Any, asked: Queries, one: Index) -> NDArray[np.float64]:
     """Cosine of each pair by the nearer view; NaN where one has no descriptor."""
     from curate.vision.neighbors import similarity_of_pairs
 
     row = np.full(int(query.max(initial=-1)) + 1, -1, np.int64)
-    inside = described < len(row)
-    row[described[inside]] = np.flatnonzero(inside)
+    inside = asked.described < len(row)
+    row[asked.described[inside]] = np.flatnonzero(inside)
     similarity = np.full(len(query), np.nan)
     first = np.searchsorted(one.owner, np.arange(len(one.images.ids) + 1))
     for view in range(int(np.diff(first).max(initial=0))):
         theirs = first[image] + view
         both = (row[query] >= 0) & (theirs < first[image + 1])
-        found = similarity_of_pairs(vectors_ND, row[query][both], one.vectors, theirs[both])
+        found = similarity_of_pairs(asked.vectors, row[query][both], one.vectors, theirs[both])
         similarity[both] = np.fmax(similarity[both], found)
     return similarity
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.stage import Tables
-from curate.stages.eval_images import PLANTS, missing_columns, read_eval_images
+from curate.stages.eval_images import PLANTS, missing_columns, plan_of, read_eval_images
 
 CORPUS, EVAL, PLANTED = "corpus", "eval", "planted"
 
@@ -63,22 +63,11 @@ def eval_rows(tables: Tables, name: str, encoder: str) -> pa.Table:
 
 def planted_rows(tables: Tables, name: str, encoder: str) -> pa.Table:
     """The planted copies that embed described; where it has described none, those that it would have planted."""
-    from curate.vision.planting import plan_plants
-
     columns = ["eval_set", "eval_image_id", "transform", "half", "strength", "encoder", "vector"]
     rows = tables.arrow("planted_embeddings", columns)
     rows = rows.filter(pc.and_(pc.equal(rows["eval_set"], name), pc.equal(rows["encoder"], encoder)))
-    if rows.num_rows:
-        return _work(rows.rename_columns({"eval_image_id": "id"}), PLANTED, name)
-    ids = read_eval_images(tables, name).ids
-    plants = plan_plants(ids, PLANTS)
-    rows = pa.table({
-        "id": pa.array([ids[plant.image] for plant in plants], pa.string()),
-        "transform": pa.array([plant.transform for plant in plants], pa.string()),
-        "half": pa.array([plant.half for plant in plants], pa.string()),
-        "strength": pa.array([plant.strength for plant in plants], pa.float64()),
-    })  # fmt: skip
-    return _work(rows, PLANTED, name)
+    planned = rows if rows.num_rows else plan_of(read_eval_images(tables, name), PLANTS)
+    return _work(planned.rename_columns({"eval_image_id": "id"}), PLANTED, name)
 
 
 def _work(rows: pa.Table, kind: str, eval_set: str) -> pa.Table:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from curate.schema import table_schema
 from curate.stage import Part, Tables
-from curate.stages.eval_images import EvalImages, parts_of_set, planted_copy, read_eval_images
+from curate.stages.eval_images import EvalImages, parts_of_set, plan_of, planted_copy, read_eval_images
 
 if TYPE_CHECKING:
     from curate.vision.encoders import Encoder
@@ -42,18 +42,13 @@ def planted_parts(tables: Tables, spec: str, encoder: str, n_per_kind: int) -> I
 
 
 def _load(tables: Tables, spec: str, name: str, n_per_kind: int) -> pa.Table:
-    from curate.vision.planting import plan_plants
-
     images = read_eval_images(tables, name)
-    plants = [plant for plant in plan_plants(images.ids, n_per_kind) if images.paths[plant.image]]
-    rows = [
-        {
-            "encoder": spec, "eval_set": name, "eval_image_id": images.ids[plant.image], "transform": plant.transform,
-            "half": plant.half, "sha256": images.digests[plant.image], "strength": plant.strength,
-        }
-        for plant in plants
-    ]  # fmt: skip
-    return pa.Table.from_pylist(rows, _WORK)
+    plan, digests = plan_of(images, n_per_kind), dict(zip(images.ids, images.digests, strict=True))
+    columns = {column: plan[column] for column in plan.column_names}
+    columns["sha256"] = pa.array([digests[identifier] for identifier in plan["eval_image_id"].to_pylist()], pa.string())
+    shared = {"encoder": spec, "eval_set": name}
+    columns |= {column: pa.array([text] * plan.num_rows, pa.string()) for column, text in shared.items()}
+    return pa.table(columns).select(_WORK.names).cast(_WORK)
 
 
 def describe_planted(rows: pa.Table, images: EvalImages, encoder: "Encoder", threads: ThreadPoolExecutor) -> pa.Table:

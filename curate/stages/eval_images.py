@@ -95,6 +95,19 @@ def read_verified(path: str, offset: int, length: int, digest: str) -> bytes:
     return data
 
 
+def plan_of(images: EvalImages, n_per_kind: int) -> pa.Table:
+    """Copies to be planted of the images of a set whose files are known: eval_image_id, transform, half, strength."""
+    from curate.vision.planting import plan_plants
+
+    plants = [plant for plant in plan_plants(images.ids, n_per_kind) if images.paths[plant.image]]
+    return pa.table({
+        "eval_image_id": pa.array([images.ids[plant.image] for plant in plants], pa.string()),
+        "transform": pa.array([plant.transform for plant in plants], pa.string()),
+        "half": pa.array([plant.half for plant in plants], pa.string()),
+        "strength": pa.array([plant.strength for plant in plants], pa.float64()),
+    })  # fmt: skip
+
+
 def planted_copy(images: EvalImages, place: int, transform: str, strength: float) -> bytes | None:
     """A planted copy as a file; None where the images of the set cannot be read.
 

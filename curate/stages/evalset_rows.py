@@ -55,7 +55,7 @@ def read_part(rows: pa.Table, name: str, max_pixels: int, side_labels: Mapping[s
     _tell_rejects(rejects, name)
     columns: dict[str, Any] = {column: [row[i] for row in found] for i, column in enumerate(names)}
     columns |= measures.columns() | {"eval_set": [name] * len(found)}
-    del columns["format"]
+    del columns["format"], columns["decoder"]
     return pa.Table.from_pydict(columns, table_schema("eval_images").arrow)
 
 

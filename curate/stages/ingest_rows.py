@@ -49,7 +49,7 @@ def read_part(rows: pa.Table, source: str, max_pixels: int) -> dict[str, pa.Tabl
             record.data = None
             records.append(record)
     images, labels = _record_rows(source, records)
-    images |= measures.columns() | {"decoder": measures.decoders(), "byte_length": sizes}
+    images |= measures.columns() | {"byte_length": sizes}
     return {
         "images": pa.Table.from_pydict(images, table_schema("images").arrow),
         "raw_labels": labels.table(),

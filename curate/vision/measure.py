@@ -57,16 +57,16 @@ class Measures:
         self._rows.append((None, None, None, None, f"cannot be read: {reason}", None))
 
     def columns(self) -> dict[str, list[Any]]:
-        """What was measured, in the order of the calls: sha256, format, width, height, phash, status, error."""
+        """What was measured, in the order of the calls.
+
+        sha256, format, width, height, phash, status, error; and decoder, what gave the pixels, as `Decoded.decoder`
+        names it, None where nothing did.
+        """
         self._hash()
-        names = ("sha256", "format", "width", "height", "error")
+        names = ("sha256", "format", "width", "height", "error", "decoder")
         columns = {name: [row[i] for row in self._rows] for i, name in enumerate(names)}
         status = ["ok" if error is None else "damaged" for error in columns["error"]]
         return {**columns, "phash": self._hashes, "status": status}
-
-    def decoders(self) -> list[str | None]:
-        """What gave the pixels, in the order of the calls, as `Decoded.decoder` names it; None where nothing did."""
-        return [row[5] for row in self._rows]
 
     def _hash(self) -> None:
         self._hashes += [None] * (len(self._rows) - len(self._hashes))

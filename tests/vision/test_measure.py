@@ -26,7 +26,7 @@ def measured(stored):
     measures = Measures(10_000_000)
     for data in stored:
         measures.add(data)
-    return measures.columns() | {"decoder": measures.decoders()}
+    return measures.columns()
 
 
 def alone(data):
@@ -56,7 +56,7 @@ def test_what_cannot_be_decoded_or_read_keeps_its_place():
     columns = measures.columns()
     assert columns["status"] == ["damaged", "ok", "damaged", "damaged", "damaged"]
     assert columns["phash"] == [None, alone(STORED[1]), None, None, None]
-    assert measures.decoders() == [None, "libjpeg-turbo", None, None, None]
+    assert columns["decoder"] == [None, "libjpeg-turbo", None, None, None]
     assert columns["sha256"][2] is None
     assert columns["error"][2] == "cannot be read: gone"
     assert columns["error"][4].startswith("too many pixels: 4000 x 3000")

@@ -79,13 +79,7 @@ def _curve(leaks: SetLeaks) -> Any:
     if np.any(false > 0):
         axes.step(at, np.where(false > 0, false, np.nan), where="post", color=_RED, linewidth=1.2,
                   label="expected false corpus images")  # fmt: skip
-    axes.set_yscale("symlog", linthresh=1, linscale=0.4)
-    axes.set_ylim(0, max(10, 1.6 * max(scores.n_images_above)))
-    _count_axis(axes)
-    _mark_threshold(axes, leaks)
-    _score_axis(axes, scores.edges)
-    _legend(axes)
-    return axes.figure
+    return _counts_by_score(axes, leaks, scores.edges, max(10, 1.6 * max(scores.n_images_above)))
 
 
 def _histogram(leaks: SetLeaks) -> Any:
@@ -102,11 +96,17 @@ def _histogram(leaks: SetLeaks) -> Any:
         if any(counts):
             axes.stairs(counts, edges, color=colour, linewidth=1.4, label=label)
             axes.stairs(counts, edges, fill=True, color=colour, alpha=fill, linewidth=0)
+    top = 2 * max(map(max, (scores.corpus, scores.planted, scores.others, [1])))
+    return _counts_by_score(axes, leaks, scores.edges, top)
+
+
+def _counts_by_score(axes: Any, leaks: SetLeaks, edges: list[float], top: float) -> Any:
+    """Finish a figure of counts, up to `top`, over scores."""
     axes.set_yscale("symlog", linthresh=1, linscale=0.4)
-    axes.set_ylim(0, 2 * max(map(max, (scores.corpus, scores.planted, scores.others, [1]))))
+    axes.set_ylim(0, top)
     _count_axis(axes)
     _mark_threshold(axes, leaks)
-    _score_axis(axes, scores.edges)
+    _score_axis(axes, edges)
     _legend(axes)
     return axes.figure
 

@@ -41,7 +41,6 @@ def decide_sets(
     """
     found: dict[str, list[pa.Table]] = {"near_duplicates": [], "duplicate_thresholds": [], "planted_recall": []}
     with tables.connect() as con:
-        con.execute(_sql("dedup_reviews"))
         n_images = int(con.execute("SELECT count(*) FROM images WHERE status = 'ok'").fetchall()[0][0])
         for name in names:
             for table, rows in _decide(con, name, encoder, n_images, precision, min_score).items():
@@ -57,6 +56,7 @@ def _decide(
     con.execute("CREATE OR REPLACE TEMP VIEW pairs AS FROM duplicate_candidates WHERE eval_set = " + _quoted(name))
     ids, family = _families(con, name)
     con.register("families", pa.table({"eval_image_id": ids, "family": pa.array(family)}))
+    con.execute(_sql("dedup_reviews").replace("$eval_set", _quoted(name)))
     best = _best(con, "pairs")
     compared = _compared(best, len(ids))
     model = fit(compared, *_planted(con, name, "fit", "other_score"))
@@ -139,7 +139,7 @@ def _copies(con: duckdb.DuckDBPyConnection, name: str, threshold: float, model: 
     """Rows of near_duplicates."""
     from curate.vision.calibrate import p_duplicate
 
-    rows = _table(con, _sql("dedup_copies"), eval_set=name, least=threshold, bits=SEARCHED_BITS)
+    rows = _table(con, _sql("dedup_copies"), least=threshold, bits=SEARCHED_BITS)
     scores = _floats(rows["score"])
     is_sure = np.isnan(scores) | (rows["verdict"].to_numpy(zero_copy_only=False) == "copy")
     guess = np.full(len(scores), np.nan) if model.tail is None else p_duplicate(np.nan_to_num(scores), model)
@@ -168,7 +168,7 @@ def _reviews(con: duckdb.DuckDBPyConnection, name: str, best: pa.Table) -> Any:
     from curate.vision.verdicts import Reviews, review_order
 
     con.register("best", best)
-    said = _table(con, _sql("dedup_verdicts"), eval_set=name)
+    said = _table(con, _sql("dedup_verdicts"))
     verdict = said["verdict"].fill_null("").to_numpy(zero_copy_only=False)
     if not np.any(verdict != ""):
         return None

@@ -1,11 +1,5 @@
 -- Pairs held to be copies: equal bytes, scores from the threshold on, and what a person said is one; less what a
--- person said is none. An image may look like several copies of one picture: a verdict is on all of them.
-WITH said AS (
-    SELECT image_id, family, verdict
-    FROM latest_reviews JOIN families USING (eval_image_id)
-    WHERE eval_set = $eval_set
-    QUALIFY row_number() OVER (PARTITION BY image_id, family ORDER BY reviewed_at DESC, review_id DESC) = 1
-)
+-- person said is none.
 SELECT p.image_id, p.eval_set, p.eval_image_id,
        CASE WHEN p.same_bytes THEN 'sha256' WHEN p.phash_distance <= $bits THEN 'phash'
             WHEN p.tile_similarity IS NOT NULL THEN 'tile' ELSE 'embedding' END AS method,

@@ -32,7 +32,7 @@ from curate.vision.networks import Network
 if TYPE_CHECKING:
     from torch import Tensor
 
-VERSION = "builtin 2"
+VERSION = "builtin 3"
 """Raised whenever the same image would give another vector."""
 
 SIZE_PX = 72

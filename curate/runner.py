@@ -304,7 +304,7 @@ def _check_keys(workspace: Workspace, written: Mapping[str, Sequence[PartRecord]
 
 
 def append(workspace: Workspace, stage: str, table: str, rows: pa.Table) -> int:
-    """Add rows to a table that people write and that only grows: audits, audit_samples, duplicate_reviews, tombstones.
+    """Add rows to a table that people write and that only grows: audits and their samples, reviews, tombstones.
 
     Rows whose key is there already are left as they are, so that the same file may be imported twice.
 

@@ -1,6 +1,5 @@
 """audit sample, export and import."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,13 +15,14 @@ from curate.stages.audits import OPTIONAL, READS, SampleAudits, import_verdicts,
 from curate.stages.audits import export as open_samples
 
 
-def draw(session: Session, per_class: int, classes: Sequence[str], seed: int) -> None:
-    """Draw samples and keep them in audit_samples."""
+def draw(session: Session, params: SampleAudits) -> None:
+    """Draw samples and keep them in audit_frames and audit_samples."""
     need_tables(session, READS)
-    tables = session.store.tables(READS, OPTIONAL)
-    rows = sample(tables, SampleAudits(per_class=per_class, classes=tuple(classes), seed=seed))
-    n_new = append(session.store, "audit-sample", "audit_samples", rows)
-    notes.print(f"{rows.num_rows:,} labels drawn, {n_new:,} of them new; 'curate audit export FILE' writes them out")
+    frames, samples = sample(session.store.tables(READS, OPTIONAL), params)
+    append(session.store, "audit-frame", "audit_frames", frames)
+    n_new = append(session.store, "audit-sample", "audit_samples", samples)
+    n_open = open_samples(session.store.tables(READS, OPTIONAL)).num_rows
+    notes.print(f"{n_new:,} labels drawn, {n_open:,} wait for a verdict; 'curate audit export FILE' writes them out")
 
 
 def export(session: Session, out: Path) -> None:

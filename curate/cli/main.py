@@ -284,14 +284,28 @@ app.add_typer(audit, name="audit")
 def audit_sample(
     context: typer.Context,
     per_class: Annotated[int, typer.Option(min=1, help="Labels to draw per class.")] = 40,
+    budget: Annotated[int | None, typer.Option(min=1, help="Labels to draw in all, spread evenly.")] = None,
     class_key: Annotated[list[str] | None, typer.Option("--class", help="Only these classes.")] = None,
+    more: Annotated[bool, typer.Option("--more", help="Double the samples that are judged.")] = False,
+    afresh: Annotated[bool, typer.Option("--afresh", help="New samples, as the labels have changed.")] = False,
+    min_precision: Annotated[
+        float | None, typer.Option(help="Ask what a manifest of this precision may keep, not about all labels.")
+    ] = None,
+    confidence: Annotated[float, typer.Option(help="Confidence of that manifest.")] = 0.95,
+    final: Annotated[bool, typer.Option("--final", help="Tighter bounds, but no later sample counts.")] = False,
+    uniform: Annotated[bool, typer.Option("--uniform", help="Draw without regard to p_correct.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Draw labels to judge, with known probabilities."""
     from curate.cli.audits import draw
+    from curate.stages.audits import SampleAudits
 
-    draw(find_workspace(workspace or context.obj), per_class, class_key or [], seed)
+    params = SampleAudits(
+        per_class=per_class, budget=budget, classes=tuple(class_key or ()), more=more, afresh=afresh,
+        min_precision=min_precision, confidence=confidence, final=final, uniform=uniform, seed=seed,
+    )  # fmt: skip
+    draw(find_workspace(workspace or context.obj), params)
 
 
 @audit.command("export")

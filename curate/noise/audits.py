@@ -1,53 +1,122 @@
 """Designed samples of labelled pairs for people to judge.
 
-Within a stratum the pairs with the smallest hash of (seed, image, class) are drawn: a simple random sample without
-replacement that does not depend on row order, and that a larger sample with the same seed contains.
+Within a stratum the pairs with the smallest hash of frame and image are drawn: a simple random sample without
+replacement that does not depend on row order, and that a larger sample of the same frame contains.
 """
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import beta, betabinom
+
 from curate.noise.folds import unit_hash
+from curate.noise.precision import MODEL_VERDICTS
 
-SCORE_EDGES = (0.5, 0.9)
-"""p_correct where strata of a stratified sample begin."""
+AUDITS_PER_STRATUM = 10
+"""Audits of a class for each of its strata: with fewer, bounds lose more than strata gain."""
 
-UNIFORM = "all"
+MAX_STRATA = 5
 
+N_SETS = 20
+"""Sets of best scores, each larger than the one before by as much of the class, of which one is audited."""
 
-def stratum_of(p_correct: float | None, stratified: bool) -> str:
-    """Name of the stratum of a pair: 'all', or the range of its p_correct."""
-    if not stratified or p_correct is None:
-        return UNIFORM
-    edges = (0.0, *SCORE_EDGES)
-    low = max(edge for edge in edges if p_correct >= edge)
-    return f"p>={low:.2f}"
+SUREST = 0.03
+"""How near to 0 or 1 a score may come in the design of a sample."""
 
 
-def pairs_digest(members: Sequence[tuple[str, str, str]]) -> str:
-    """Digest of the pairs of a class that a sample is drawn from.
+def score_strata(p_correct: npt.NDArray[np.float64], n_audits: int) -> npt.NDArray[np.int64]:
+    """Strata of a class by score, such that the same number of audits in each is nearly the best design.
+
+    By Neyman's rule a stratum of N pairs, a share p of them right, deserves audits in proportion to N √(p (1 - p));
+    cuts that make this equal also are nearly the best cuts (Dalenius & Hodges 1959). p_correct stands for p, kept off
+    0 and 1 so that what the scores are sure of is looked at, too: a score is no verdict.
 
     Args:
-        members: (image_id, sha256 of its bytes, stratum) of each pair, any order.
+        p_correct: (R,) in [0, 1]; among equal scores the order of the pairs decides.
+        n_audits: Audits to share out; AUDITS_PER_STRATUM make a stratum.
 
     Returns:
-        16 hex digits.
+        (R,) stratum of each pair, 0 = lowest scores.
     """
-    digest = sha256()
+    n_strata = int(np.clip(n_audits // AUDITS_PER_STRATUM, 1, MAX_STRATA))
+    order = np.argsort(p_correct, kind="stable")
+    p = np.clip(p_correct[order], SUREST, 1 - SUREST)
+    weight = np.cumsum(np.sqrt(p * (1 - p)))
+    # The middle of a pair's own weight says where it lies.
+    place = (weight - np.sqrt(p * (1 - p)) / 2) / weight[-1]
+    strata = np.empty(len(p), np.int64)
+    strata[order] = np.minimum((place * n_strata).astype(np.int64), n_strata - 1)
+    return strata
+
+
+def promising(
+    p_correct: npt.NDArray[np.float64], n_audits: int, min_precision: float, alpha: float
+) -> npt.NDArray[np.bool_]:
+    """The pairs to audit so that as many right ones as possible may be expected to be kept at a precision.
+
+    Args:
+        p_correct: (R,) in [0, 1].
+        n_audits: Audits to spend.
+        min_precision: In (0, 1].
+        alpha: Error that the look may spend.
+
+    Returns:
+        (R,) whether the pair belongs to the set of best scores of most worth; all where no set has a chance.
+    """
+    ordered = np.sort(p_correct)[::-1]
+    sizes = np.unique(np.ceil(np.linspace(0, 1, N_SETS + 1)[1:] * len(ordered)).astype(np.int64))
+    precision = np.cumsum(ordered)[sizes - 1] / sizes
+    value = worth(sizes, precision, np.minimum(n_audits, sizes), min_precision, alpha)
+    chosen = int(value.argmax()) if value.max() > 0 else -1
+    return np.asarray(p_correct >= ordered[sizes[chosen] - 1])
+
+
+def worth(
+    sizes: npt.NDArray[np.int64],
+    precision: npt.NDArray[np.float64],
+    n_audits: npt.NDArray[np.int64],
+    min_precision: float,
+    alpha: float,
+) -> npt.NDArray[np.float64]:
+    """Right pairs that sets may be expected to contribute if they are audited: size x precision x chance to pass.
+
+    A set passes if the lower bound of its sample reaches the precision. How precise it is is as uncertain as
+    MODEL_VERDICTS verdicts with the scores' mean would leave it (beta-binomial).
+
+    Args:
+        sizes: (S,) pairs.
+        precision: (S,) their mean p_correct.
+        n_audits: (S,) audits in each, at most its size.
+        min_precision: In (0, 1].
+        alpha: Error of the lower bound.
+    """
+    right = np.arange(int(n_audits.max(initial=0)) + 1)[:, None]
+    bound = beta.ppf(alpha, np.maximum(right, 1e-9), np.maximum(n_audits - right, 0) + 1)  # Clopper-Pearson
+    n_passing = ((bound >= min_precision) & (right <= n_audits) & (right > 0)).sum(0)
+    mean = np.clip(precision, 0.01, 0.99)
+    chance = betabinom.sf(n_audits - n_passing, n_audits, mean * MODEL_VERDICTS, (1 - mean) * MODEL_VERDICTS)
+    return np.asarray(np.where(n_passing > 0, chance * sizes * precision, 0.0))
+
+
+def frame_name(class_key: str, members: Sequence[tuple[str, str, int]], seed: int) -> str:
+    """Name of the pairs of a class that a sample is drawn from: 24 hex digits.
+
+    Args:
+        class_key: The class.
+        members: (image_id, sha256 of its bytes, stratum) of each pair, any order.
+        seed: Seed of the draw.
+    """
+    digest = sha256(repr((class_key, seed)).encode())
     for member in sorted(members):
-        digest.update("\0".join(member).encode() + b"\n")
-    return digest.hexdigest()[:16]
+        digest.update(repr(member).encode())
+    return digest.hexdigest()[:24]
 
 
-def frame_name(members: Sequence[tuple[str, str, str]], seed: int, allocation: Mapping[str, int]) -> str:
-    """Digest of the pairs and of the design: 16 hex digits, '-', 8 hex digits."""
-    design = sha256(repr((seed, sorted(allocation.items()))).encode()).hexdigest()[:8]
-    return f"{pairs_digest(members)}-{design}"
-
-
-def sample_name(frame: str, image_id: str, class_key: str) -> str:
+def sample_name(frame: str, image_id: str) -> str:
     """The sample_id of a pair in a frame: 32 hex digits."""
-    return sha256("\0".join((frame, image_id, class_key)).encode()).hexdigest()[:32]
+    return sha256(f"{frame}\0{image_id}".encode()).hexdigest()[:32]
 
 
 def spread_budget(sizes: Mapping[str, int], budget: int) -> dict[str, int]:
@@ -72,7 +141,6 @@ def spread_budget(sizes: Mapping[str, int], budget: int) -> dict[str, int]:
     return shares
 
 
-def draw(class_key: str, image_ids: Sequence[str], n: int, seed: int) -> list[str]:
-    """Simple random sample of n images of a class or stratum, without replacement, ascending."""
-    ranked = sorted(image_ids, key=lambda image_id: (unit_hash(seed, "audit", image_id, class_key), image_id))
-    return sorted(ranked[:n])
+def draw(frame: str, image_ids: Sequence[str], n: int) -> list[str]:
+    """Simple random sample of n images of a stratum, without replacement, in the order in which they are drawn."""
+    return sorted(image_ids, key=lambda image_id: (unit_hash(0, frame, image_id), image_id))[:n]

@@ -1,16 +1,25 @@
 """Precision of labels with intervals: from audits of a designed sample, or from a model's scores alone.
 
-Audit bounds are exact for sampling without replacement: the number of right labels in a class of N is bounded by
-inverting the hypergeometric distribution (Clopper-Pearson with the finite-population correction; Buonaccorsi 1987).
-They cover at least at their nominal level for any n, any N and any precision. Model intervals promise nothing.
+Audit bounds hold for sampling without replacement. In one stratum they are exact: the number of right labels among N is
+bounded by inverting the hypergeometric distribution (Clopper-Pearson with the finite-population correction; Buonaccorsi
+1987), which covers at least at its nominal level for any n, N and precision. Over several strata the same test is
+inverted for their sum (Wendell & Schmee 1996), with what each stratum holds, given the sum, at its most likely values
+rather than at the worst ones (Lloyd 2008, "E" p-values). tests/benchmarks/audit_intervals.md says how it covers. Model
+intervals promise nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import gammaln
 from scipy.stats import hypergeom
+
+CELLS = 4096
+"""Steps in which estimates over several strata are told apart, far below what a sample can resolve."""
 
 MODEL_LOGIT_ERROR = 1.0
 """By how much all log-odds of a class may be off together: one standard calibration error, as a 95 % bound."""
@@ -63,32 +72,110 @@ def lower_count(stratum: Stratum, alpha: float) -> int:
     return low
 
 
-def upper_count(stratum: Stratum, alpha: float) -> int:
-    """Upper bound of the number of right labels in a stratum, one-sided at 1 - alpha."""
-    wrong = Stratum(stratum.n_pairs, stratum.n_audited, stratum.n_audited - stratum.n_correct)
-    return stratum.n_pairs - lower_count(wrong, alpha)
-
-
 def audited_estimate(strata: list[Stratum], alpha_low: float, alpha_high: float) -> Estimate:
     """Design-based precision of a union of strata.
 
-    Each side's error is shared out evenly among the strata that are audited in part (Bonferroni), so the bound holds
-    for any number of strata; a stratum without audits may hold anything, one that is audited whole costs nothing.
+    A stratum without audits may hold anything, by guess what the others hold; one that is audited whole costs nothing.
 
     Args:
         strata: At least one stratum with a pair.
-        alpha_low: Error of the lower bound, one-sided; 0 = do not bound.
-        alpha_high: Error of the upper bound, one-sided.
+        alpha_low: Error of the lower bound, one-sided, > 0.
+        alpha_high: Error of the upper bound, one-sided, > 0.
     """
     n_pairs = sum(s.n_pairs for s in strata)
-    n_audited = sum(s.n_audited for s in strata)
-    n_partial = max(sum(0 < s.n_audited < s.n_pairs for s in strata), 1)
-    pooled = sum(s.n_correct for s in strata) / n_audited if n_audited else 0.5
-    rates = [s.n_correct / s.n_audited if s.n_audited else pooled for s in strata]
-    precision = sum(s.n_pairs * rate for s, rate in zip(strata, rates, strict=True)) / n_pairs
-    low = sum(lower_count(s, alpha_low / n_partial) for s in strata) / n_pairs
-    high = sum(upper_count(s, alpha_high / n_partial) for s in strata) / n_pairs
+    seen = [s for s in strata if s.n_audited]
+    n_seen = sum(s.n_pairs for s in seen)
+    precision = sum(s.n_pairs * s.n_correct / s.n_audited for s in seen) / n_seen if seen else 0.5
+    wrong = [Stratum(s.n_pairs, s.n_audited, s.n_audited - s.n_correct) for s in strata]
+    low = lower_total(strata, alpha_low) / n_pairs
+    high = 1.0 - lower_total(wrong, alpha_high) / n_pairs
     return Estimate(precision, min(low, precision), max(high, precision))
+
+
+def lower_total(strata: Sequence[Stratum], alpha: float) -> int:
+    """Lower bound of the number of right labels in a union of strata, one-sided at 1 - alpha.
+
+    Args:
+        strata: Strata of any kind: not audited, in part, whole.
+        alpha: In (0, 1).
+    """
+    whole = sum(s.n_correct for s in strata if s.n_audited == s.n_pairs)
+    partial = tuple(sorted(_key(s) for s in strata if 0 < s.n_audited < s.n_pairs))
+    if len(partial) > 1:
+        return whole + _lower_sum(partial, alpha)
+    return whole + sum(lower_count(Stratum(*key), alpha) for key in partial)
+
+
+def _key(stratum: Stratum) -> tuple[int, int, int]:
+    return stratum.n_pairs, stratum.n_audited, stratum.n_correct
+
+
+@lru_cache(maxsize=1 << 14)
+def _lower_sum(strata: tuple[tuple[int, int, int], ...], alpha: float) -> int:
+    """The smallest total under which an estimate as high as the one seen has a probability above alpha.
+
+    Of all ways to share a total out among the strata, the one is tried under which the verdicts are most likely. These
+    lie on a curve from what was seen (price 0) down to the right labels seen and no others.
+    """
+    n_pairs, n_audited, n_correct = np.asarray(strata).T
+    share = n_pairs / n_pairs.sum()
+    steps = [np.rint(CELLS * w * np.arange(n + 1) / n).astype(np.int64) for w, n in zip(share, n_audited, strict=True)]
+    # Rounding moves an estimate by up to half a cell a stratum: what may have been as high counts.
+    seen = sum(int(step[x]) for step, x in zip(steps, n_correct, strict=True)) - len(strata) // 2
+
+    def holds(counts: npt.NDArray[np.int64]) -> bool:
+        spectrum = np.ones(CELLS + 1, np.complex128)
+        for total, pairs, n, step in zip(counts, n_pairs, n_audited, steps, strict=True):
+            chance = np.bincount(step, _hypergeometric(int(pairs), int(total), int(n)), 2 * CELLS)
+            spectrum *= np.fft.rfft(chance)
+        return float(np.fft.irfft(spectrum, 2 * CELLS)[max(seen, 0) :].sum()) > alpha
+
+    def counts_at(price: float) -> npt.NDArray[np.int64]:
+        return _likeliest(n_pairs, n_audited, n_correct, share, price)
+
+    low, high = 0.0, 1.0
+    while holds(counts_at(high)):
+        if (counts_at(high) == n_correct).all():
+            return int(n_correct.sum())
+        low, high = high, 4 * high
+    while counts_at(low).sum() > counts_at(high).sum() + 1 and high - low > 1e-9 * high:
+        middle = (low + high) / 2
+        low, high = (middle, high) if holds(counts_at(middle)) else (low, middle)
+    return int(counts_at(low).sum())
+
+
+def _likeliest(
+    n_pairs: npt.NDArray[np.int64],
+    n_audited: npt.NDArray[np.int64],
+    n_correct: npt.NDArray[np.int64],
+    share: npt.NDArray[np.float64],
+    price: float,
+) -> npt.NDArray[np.int64]:
+    """Right labels in each stratum that maximise the likelihood less price x their total share.
+
+    The likelihood is binomial, of as many verdicts as give its variance without replacement. With n verdicts, x of them
+    right, and a = price x share, the root of a p² - (n + a) p + x = 0 in [0, 1].
+    """
+    worth = (n_pairs - 1) / np.maximum(n_pairs - n_audited, 1)
+    n, x, a = n_audited * worth, n_correct * worth, price * share
+    rate = 2 * x / (n + a + np.sqrt(np.maximum((n + a) ** 2 - 4 * a * x, 0.0)))
+    counts = np.rint(rate * n_pairs).astype(np.int64)
+    return np.asarray(np.clip(counts, n_correct, n_pairs - (n_audited - n_correct)))
+
+
+def _hypergeometric(n_pairs: int, n_right: int, n_drawn: int) -> npt.NDArray[np.float64]:
+    """Chance of 0 … n_drawn right labels among the drawn."""
+    x = np.arange(n_drawn + 1)
+    possible = (x <= n_right) & (n_drawn - x <= n_pairs - n_right)
+    k = x[possible]
+    chance = np.zeros(n_drawn + 1)
+    log_ways = _log_choose(n_right, k) + _log_choose(n_pairs - n_right, n_drawn - k)
+    chance[possible] = np.exp(log_ways - _log_choose(n_pairs, n_drawn))
+    return chance
+
+
+def _log_choose(n: int, k: npt.NDArray[np.int64] | int) -> Any:
+    return gammaln(n + 1) - gammaln(np.asarray(k) + 1) - gammaln(n - np.asarray(k) + 1)
 
 
 def model_estimate(p_correct: npt.NDArray[np.float64], alpha_low: float, alpha_high: float) -> Estimate:

@@ -1,15 +1,21 @@
 """Which labels of a class to keep, so that a stated precision holds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from curate.noise.precision import Estimate, Stratum, audited_estimate, lower_count, model_estimate
+from curate.noise.audits import worth
+from curate.noise.looks import Look, judged_estimate, next_share
+from curate.noise.precision import Estimate, Stratum, lower_count, lower_total, model_estimate
 
-KEPT_SHARES = (0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+KEPT_SHARES = (0.1, 0.25, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
 """Shares of a class, best p_correct first, that audits are asked about. Fixed before any verdict is seen."""
+
+MAIN_SHARE = 0.9
+"""Share of a look's error for the set of most promise and larger ones; the rest is for smaller ones."""
 
 PRIOR_AUDITS = 5.0
 """How many verdicts the model's own estimate counts as when the number of audits still needed is guessed."""
@@ -30,28 +36,6 @@ class Decision:
     threshold: float | None
     estimate: Estimate | None
     n_more_audits: int | None = None
-
-
-@dataclass(frozen=True)
-class Audited:
-    """Verdicts on the pairs of one class.
-
-    Attributes:
-        stratum: (R,) stratum of each pair, from 0.
-        drawn: (R,) whether the pair belongs to the judged part of the sample.
-        correct: (R,) whether it was judged correct.
-    """
-
-    stratum: npt.NDArray[np.int64]
-    drawn: npt.NDArray[np.bool_]
-    correct: npt.NDArray[np.bool_]
-
-    def strata(self, inside: npt.NDArray[np.bool_]) -> list[Stratum]:
-        """Counts by stratum of some of the pairs; a random sample of all is a random sample of them."""
-        n = int(self.stratum.max(initial=0)) + 1
-        masks = (inside, inside & self.drawn, inside & self.drawn & self.correct)
-        counts = [np.bincount(self.stratum[mask], minlength=n) for mask in masks]
-        return [Stratum(int(a), int(b), int(c)) for a, b, c in zip(*counts, strict=True) if a]
 
 
 def model_threshold(p_correct: npt.NDArray[np.float64], min_precision: float) -> float | None:
@@ -91,85 +75,124 @@ def select_by_model(
 
 
 def select_by_audits(
-    p_correct: npt.NDArray[np.float64], audited: Audited, min_precision: float, alpha: float, min_images: int
+    p_correct: npt.NDArray[np.float64], looks: Sequence[Look], min_precision: float, alpha: float, min_images: int
 ) -> Decision:
     """Keep the largest set of pairs whose audited lower bound reaches the target.
 
-    Nested sets, best scores first, are tested from the smallest that its audits could ever prove to the largest, and
-    testing stops at the first that fails. That order is fixed by scores and sample alone, so the chance that a set
-    below the target is kept is at most alpha however many are tested (fixed-sequence test; Maurer et al. 1995).
+    Nested sets, best scores first, are tested in an order that scores and sample alone fix: first the set that promises
+    most, then larger ones, until one fails, so that one error pays for all of them (fixed-sequence test; Maurer et al.
+    1995). Beside it, with the rest of the error, smaller sets from the first that its audits could prove at all. Every
+    look at a class has an error of its own; the look that proves most decides. The chance that a set below the target
+    is kept is at most alpha in all.
 
     Args:
         p_correct: (R,) scores of a class.
-        audited: Verdicts on the same pairs.
+        looks: What people said about the same pairs, in order; none where nothing was drawn.
         min_precision: In (0, 1].
         alpha: 1 - confidence.
         min_images: A class with fewer kept pairs is excluded.
     """
     if len(p_correct) < max(min_images, 1):
         return Decision("excluded", None, None)
-    thresholds = _thresholds(p_correct, min_images)
-    start = _first_provable(p_correct, audited, thresholds, min_precision, alpha)
-    kept: Decision | None = None
-    for threshold in thresholds[start:]:
-        estimate = audited_estimate(audited.strata(p_correct >= threshold), alpha, alpha)
+    thresholds = _thresholds(p_correct, looks, min_images)
+    found: list[Decision] = []
+    tightest = thresholds[0]
+    for look in looks:
+        error = alpha * look.share
+        main = _most_promising(p_correct, look, thresholds, min_precision, MAIN_SHARE * error)
+        rest = (1 - MAIN_SHARE) * error
+        start = _first_provable(p_correct, look, thresholds[:main], min_precision, rest)
+        found += _passing(p_correct, look, thresholds[main:], min_precision, MAIN_SHARE * error)
+        found += _passing(p_correct, look, thresholds[start:main], min_precision, rest)
+        tightest = thresholds[min(start, main)]
+    if found:
+        return min(found, key=lambda kept: kept.threshold or 0.0)
+    if not looks:
+        return Decision("undecided", None, None, _more_audits(p_correct, looks, thresholds, min_precision, alpha))
+    whole = judged_estimate(looks, np.ones(len(p_correct), np.bool_), alpha, alpha)
+    best = judged_estimate(looks, p_correct >= tightest, alpha, alpha)
+    if best.high < min_precision or looks[-1].judged.all():
+        return Decision("excluded", None, whole)
+    n_more = _more_audits(p_correct, looks, thresholds, min_precision, alpha)
+    return Decision("undecided", None, whole if looks[-1].judged.any() else None, n_more)
+
+
+def _passing(
+    p_correct: npt.NDArray[np.float64], look: Look, thresholds: list[float], min_precision: float, alpha: float
+) -> list[Decision]:
+    """The sets that pass, from the first on, before one fails."""
+    kept = []
+    for threshold in thresholds:
+        estimate = look.estimate(p_correct >= threshold, alpha, alpha)
         if estimate.low < min_precision:
             break
-        kept = Decision("kept", threshold, estimate)
-    if kept:
-        return kept
-    whole = audited_estimate(audited.strata(p_correct >= thresholds[-1]), alpha, alpha)
-    best = audited_estimate(audited.strata(p_correct >= thresholds[min(start, len(thresholds) - 1)]), alpha, alpha)
-    if best.high < min_precision or audited.drawn.all():
-        return Decision("excluded", None, whole)
-    n_more = _more_audits(p_correct, audited, thresholds, min_precision, alpha)
-    return Decision("undecided", None, whole if audited.drawn.any() else None, n_more)
+        kept.append(Decision("kept", threshold, estimate))
+    return kept
 
 
-def _thresholds(p_correct: npt.NDArray[np.float64], min_images: int) -> list[float]:
-    """Thresholds of the kept shares, tightest first, each keeping at least min_images pairs."""
+def _most_promising(
+    p_correct: npt.NDArray[np.float64], look: Look, thresholds: list[float], min_precision: float, alpha: float
+) -> int:
+    """The set that is worth most by its scores and by how many audits it has."""
+    sets = [p_correct >= threshold for threshold in thresholds]
+    sizes = np.asarray([inside.sum() for inside in sets])
+    precision = np.asarray([p_correct[inside].mean() for inside in sets])
+    n_audits = np.asarray([(inside & look.drawn).sum() for inside in sets])
+    return int(worth(sizes, precision, n_audits, min_precision, alpha).argmax())
+
+
+def _thresholds(p_correct: npt.NDArray[np.float64], looks: Sequence[Look], min_images: int) -> list[float]:
+    """Thresholds of the kept shares and of what was sampled, tightest first, each keeping at least min_images pairs."""
     ordered = np.sort(p_correct)[::-1]
     ranks = [max(int(np.ceil(share * len(ordered))), min_images) for share in KEPT_SHARES]
-    return sorted({float(ordered[min(rank, len(ordered)) - 1]) for rank in ranks}, reverse=True)
+    found = {float(ordered[min(rank, len(ordered)) - 1]) for rank in ranks}
+    found |= {float(p_correct[look.stratum >= 0].min()) for look in looks}
+    return sorted((t for t in found if (p_correct >= t).sum() >= min_images), reverse=True)
 
 
 def _first_provable(
-    p_correct: npt.NDArray[np.float64], audited: Audited, thresholds: list[float], min_precision: float, alpha: float
+    p_correct: npt.NDArray[np.float64], look: Look, thresholds: list[float], min_precision: float, alpha: float
 ) -> int:
     """The tightest set that would pass with one wrong verdict; else with none; else past the end."""
     for n_wrong in (1, 0):
         for index, threshold in enumerate(thresholds):
-            strata = audited.strata(p_correct >= threshold)
-            largest = max(range(len(strata)), key=lambda i: (strata[i].n_audited, -i))
-            perfect = [Stratum(s.n_pairs, s.n_audited, s.n_audited) for s in strata]
-            if perfect[largest].n_audited < max(n_wrong, 1):
+            perfect = look.strata(p_correct >= threshold, look.drawn, look.drawn)
+            worst = max(range(len(perfect)), key=lambda i: (perfect[i].n_audited, -i))
+            s = perfect[worst]
+            if s.n_audited < max(n_wrong, 1):
                 continue
-            s = perfect[largest]
-            perfect[largest] = Stratum(s.n_pairs, s.n_audited, s.n_audited - n_wrong)
-            if audited_estimate(perfect, alpha, alpha).low >= min_precision:
+            perfect[worst] = Stratum(s.n_pairs, s.n_audited, s.n_audited - n_wrong)
+            if lower_total(perfect, alpha) >= min_precision * sum(each.n_pairs for each in perfect):
                 return index
     return len(thresholds)
 
 
 def _more_audits(
-    p_correct: npt.NDArray[np.float64], audited: Audited, thresholds: list[float], min_precision: float, alpha: float
+    p_correct: npt.NDArray[np.float64],
+    looks: Sequence[Look],
+    thresholds: list[float],
+    min_precision: float,
+    alpha: float,
 ) -> int:
     """Fewest further audits of the class after which some set would likely pass; all that are left if none would."""
-    n_left = int((~audited.drawn).sum())
+    error = max(alpha * next_share(looks, final=False), 1e-9)
+    nothing = np.zeros(len(p_correct), np.bool_)
+    judged, correct = (looks[-1].judged, looks[-1].correct) if looks else (nothing, nothing)
+    n_left = int((~judged).sum())
     best = n_left
     for threshold in thresholds:
         inside = p_correct >= threshold
-        n_pairs, n_drawn = int(inside.sum()), int((inside & audited.drawn).sum())
-        n_correct = int((inside & audited.drawn & audited.correct).sum())
+        n_pairs, n_judged = int(inside.sum()), int((inside & judged).sum())
+        n_correct = int((inside & judged & correct).sum())
         expected = PRIOR_AUDITS * float(p_correct[inside].mean())
-        rate = (n_correct + expected) / (n_drawn + PRIOR_AUDITS)
+        rate = (n_correct + expected) / (n_judged + PRIOR_AUDITS)
         if rate < min_precision:
             continue
-        low, high = n_drawn + 1, n_pairs
+        low, high = n_judged + 1, n_pairs
         while low < high:
             n = (low + high) // 2
-            passes = lower_count(Stratum(n_pairs, n, int(rate * n)), alpha) >= min_precision * n_pairs
+            passes = lower_count(Stratum(n_pairs, n, int(rate * n)), error) >= min_precision * n_pairs
             low, high = (low, n) if passes else (n + 1, high)
         if low <= n_pairs:
-            best = min(best, int(np.ceil((low - n_drawn) * len(p_correct) / n_pairs)))
+            best = min(best, int(np.ceil((low - n_judged) * len(p_correct) / n_pairs)))
     return max(min(best, n_left), 1)

@@ -6,24 +6,33 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.errors import FormatError, MissingInputError, ParameterError, nearest
 from curate.schema import table_schema
 from curate.stage import Tables, param
-from curate.stages.labels import ClassLabels, read_labels
+from curate.stages.labels import ClassLabels, class_looks, read_asked, read_labels
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from curate.noise.looks import Look
 
 READS = ("mentions", "rollups", "raw_labels", "ancestors", "images")
-OPTIONAL = ("label_scores", "classes", "audit_samples", "audits")
+OPTIONAL = ("label_scores", "classes", "audit_frames", "audit_samples", "audits")
 
 _VERDICTS = {
     "yes": "correct", "correct": "correct", "true": "correct", "1": "correct",
     "no": "wrong", "wrong": "wrong", "false": "wrong", "0": "wrong",
     "cannot_tell": "unsure", "unsure": "unsure",
 }  # fmt: skip
+MIN_SHARE = 1e-3
+"""A class with a smaller share of the error left is not sampled again: no bound would gain."""
+
 _UNKNOWN_TIME = datetime(1970, 1, 1)
 
 
@@ -31,64 +40,127 @@ _UNKNOWN_TIME = datetime(1970, 1, 1)
 class SampleAudits:
     """Parameters of a draw."""
 
-    per_class: int = param(40, help="Pairs to draw from each class; all where it has fewer")
-    budget: int | None = param(None, help="Pairs to draw in all, spread evenly; per-class stays the most of a class")
+    per_class: int = param(40, help="Labels to draw from each class; all where it has fewer")
+    budget: int | None = param(None, help="Labels to draw in all, spread evenly; per-class stays the most of a class")
     classes: tuple[str, ...] = param((), help="Classes to draw from; empty = all")
-    stratified: bool = param(False, help="Draw evenly from low, middle and high p_correct instead of uniformly")
-    seed: int = param(0, help="Seed of the draw; a larger draw with the same seed contains the smaller one")
+    more: bool = param(False, help="Double the samples that are judged, instead of drawing from classes without one")
+    afresh: bool = param(False, help="Draw a new sample also from classes that have one: their labels have changed")
+    min_precision: float | None = param(None, help="Ask what a manifest of this precision may keep, not all labels")
+    confidence: float = param(0.95, help="Confidence of that manifest")
+    final: bool = param(False, help="Spend all that is left of the error: tighter bounds, and no later sample counts")
+    uniform: bool = param(False, help="Draw without regard to p_correct")
+    seed: int = param(0, help="Seed of the draw")
 
 
-def sample(tables: Tables, params: SampleAudits) -> pa.Table:
+def sample(tables: Tables, params: SampleAudits) -> tuple[pa.Table, pa.Table]:
     """Draw labels for people to judge.
 
+    A class is sampled by p_correct where its labels have scores, see `noise.audits.score_strata`, and uniformly else.
+
     Args:
-        tables: READS, and label_scores for a stratified draw.
+        tables: READS, and what there is of OPTIONAL.
         params: The design.
 
     Returns:
-        Rows of audit_samples. The same design on the same labels gives the same rows.
+        New rows of audit_frames and of audit_samples; none for a class that has a sample, unless `more` or `afresh`
+        asks for it, and none for one whose last sample still waits for verdicts.
 
     Raises:
         ParameterError: A number below 1, or a class that no image is labelled with.
-        MissingTableError: A stratified draw before score-labels.
     """
     if params.per_class < 1 or (params.budget is not None and params.budget < 1):
         raise ParameterError("per-class and budget must be at least 1")
+    if not (params.min_precision is None or 0 < params.min_precision <= 1) or not 0.5 < params.confidence < 1:
+        raise ParameterError("min-precision must be in (0, 1] and confidence in (0.5, 1)")
+    if params.more and (params.afresh or params.budget is not None):
+        raise ParameterError("more excludes afresh and budget: it doubles", fix="Choose classes with --class.")
     from curate.noise.audits import spread_budget
 
-    labels = {each.class_key: each for each in read_labels(tables.connect(), need_scores=params.stratified)}
+    con = tables.connect()
+    labels = {each.class_key: each for each in read_labels(con, need_scores=False)}
     unknown = sorted(set(params.classes) - set(labels))
     if unknown:
         raise ParameterError(f"no direct label of class '{unknown[0]}'", fix=nearest(unknown[0], labels))
+    looks = {key: class_looks(labels[key], asked) for key, asked in read_asked(con).items() if key in labels}
     sizes = {
-        key: min(len(each.image_ids), params.per_class)
+        key: _n_wanted(each, looks.get(key, []), params)
         for key, each in labels.items()
         if not params.classes or key in params.classes
     }
     shares = spread_budget(sizes, sum(sizes.values()) if params.budget is None else params.budget)
-    rows = [row for key in sorted(shares) if shares[key] for row in _draw_class(labels[key], shares[key], params)]
-    return pa.Table.from_pylist(rows, schema=table_schema("audit_samples").arrow)
+    frames: list[dict[str, Any]] = []
+    samples: list[dict[str, Any]] = []
+    for key in sorted(key for key, n in shares.items() if n):
+        of_frame, of_sample = _draw_class(labels[key], looks.get(key, []), shares[key], params)
+        frames += of_frame
+        samples += of_sample
+    return (
+        pa.Table.from_pylist(frames, schema=table_schema("audit_frames").arrow),
+        pa.Table.from_pylist(samples, schema=table_schema("audit_samples").arrow),
+    )
 
 
-def _draw_class(labels: ClassLabels, n: int, params: SampleAudits) -> Iterator[dict[str, Any]]:
-    from curate.noise.audits import draw, frame_name, sample_name, spread_budget, stratum_of
+def _n_wanted(labels: ClassLabels, looks: "list[Look]", params: SampleAudits) -> int:
+    """How many labels a class should have drawn now."""
+    if params.afresh or not (looks or params.more):
+        return min(len(labels.image_ids), params.per_class)
+    if not params.more or not looks or (looks[-1].drawn & ~looks[-1].judged).any():
+        return 0
+    last = looks[-1]
+    return min(int(last.drawn.sum()), int(((last.stratum >= 0) & ~last.drawn).sum()))
 
-    strata = [stratum_of(float(p), params.stratified) for p in labels.p_correct]
-    by_stratum: dict[str, list[str]] = {}
-    for image_id, stratum in zip(labels.image_ids, strata, strict=True):
-        by_stratum.setdefault(stratum, []).append(image_id)
-    allocation = spread_budget({name: len(members) for name, members in by_stratum.items()}, n)
-    frame = frame_name(list(zip(labels.image_ids, labels.sha256, strata, strict=True)), params.seed, allocation)
-    for stratum, members in sorted(by_stratum.items()):
-        for image_id in draw(labels.class_key, members, allocation[stratum], params.seed):
-            yield {
-                "sample_id": sample_name(frame, image_id, labels.class_key),
-                "image_id": image_id,
-                "class_key": labels.class_key,
-                "stratum": stratum,
-                "inclusion_probability": allocation[stratum] / len(members),
-                "frame": frame,
-            }
+
+def _draw_class(
+    labels: ClassLabels, looks: "list[Look]", n: int, params: SampleAudits
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows of audit_frames and audit_samples for n more labels of a class."""
+    from curate.noise.audits import draw, frame_name, sample_name, spread_budget
+    from curate.noise.looks import next_share
+
+    share = next_share(looks, params.final)
+    if share < MIN_SHARE:
+        return [], []
+    if params.more:
+        last = looks[-1]
+        frame, strata, drawn = last.frame, last.stratum, last.drawn
+    else:
+        strata, drawn = _strata(labels, n, share, params), np.zeros(len(labels.image_ids), np.bool_)
+        members = [
+            (labels.image_ids[i], labels.sha256[i], int(strata[i])) for i in np.flatnonzero(strata >= 0).tolist()
+        ]
+        frame = frame_name(labels.class_key, members, params.seed)
+    of_class = {"frame": frame, "class_key": labels.class_key}
+    frames = [] if params.more else [
+        {**of_class, "image_id": image_id, "image_sha256": digest, "stratum": stratum}
+        for image_id, digest, stratum in members
+    ]  # fmt: skip
+    inside = {h: [labels.image_ids[i] for i in np.flatnonzero(strata == h)] for h in range(int(strata.max()) + 1)}
+    allocation = spread_budget({f"{h:03d}": len(ids) for h, ids in inside.items()}, n + int(drawn.sum()))
+    known = {labels.image_ids[i] for i in np.flatnonzero(drawn)}
+    number = looks[-1].number + 1 if looks else 1
+    samples = [
+        {**of_class, "sample_id": sample_name(frame, image_id), "image_id": image_id, "look": number,
+         "error_share": share, "inclusion_probability": allocation[f"{h:03d}"] / len(ids)}
+        for h, ids in inside.items()
+        for image_id in draw(frame, ids, allocation[f"{h:03d}"])
+        if image_id not in known
+    ]  # fmt: skip
+    return frames, samples
+
+
+def _strata(labels: ClassLabels, n: int, share: float, params: SampleAudits) -> "npt.NDArray[np.int64]":
+    """Stratum of each label, -1 for one that is not to be drawn from."""
+    from curate.noise.audits import promising, score_strata
+
+    p = labels.p_correct
+    if params.uniform or np.isnan(p).any():
+        return np.zeros(len(p), np.int64)
+    inside = np.ones(len(p), np.bool_)
+    if params.min_precision is not None:
+        inside = promising(p, n, params.min_precision, share * (1 - params.confidence))
+    strata = np.full(len(p), -1, np.int64)
+    strata[inside] = score_strata(p[inside], n)
+    return strata
 
 
 def export(tables: Tables) -> pa.Table:
@@ -100,10 +172,11 @@ def export(tables: Tables) -> pa.Table:
     rows: pa.Table = (
         tables.connect()
         .sql(
-            "SELECT s.sample_id, s.image_id, i.source, i.key, s.class_key, coalesce(c.name, s.class_key) AS name, "
-            "i.uri, '' AS verdict FROM audit_samples AS s JOIN images AS i USING (image_id) "
-            "LEFT JOIN classes AS c USING (class_key) "
-            "WHERE s.sample_id NOT IN (SELECT sample_id FROM audits) ORDER BY s.class_key, s.sample_id"
+            "SELECT min(s.sample_id) AS sample_id, s.image_id, i.source, i.key, s.class_key, "
+            "coalesce(c.name, s.class_key) AS name, i.uri, '' AS verdict "
+            "FROM audit_samples AS s JOIN images AS i USING (image_id) LEFT JOIN classes AS c USING (class_key) "
+            "ANTI JOIN audits AS a ON a.sample_id <> '' AND a.image_id = s.image_id AND a.class_key = s.class_key "
+            "AND a.image_sha256 = i.sha256 GROUP BY ALL ORDER BY s.class_key, sample_id"
         )
         .to_arrow_table()
     )

@@ -12,7 +12,7 @@ import pyarrow as pa
 from curate.errors import ParameterError
 from curate.schema import table_schema
 from curate.stage import QueryStage, Rows, Tables, param
-from curate.stages.labels import ClassLabels, DrawnLabel, judged_sample, read_drawn, read_labels
+from curate.stages.labels import Asked, ClassLabels, class_looks, read_asked, read_labels
 from curate.stages.manifest_folder import export_manifest, manifest_name
 
 _SQL = Path(__file__).parent / "sql"
@@ -104,13 +104,13 @@ def _decide_classes(con: duckdb.DuckDBPyConnection, params: BuildManifest) -> li
     """
     names = dict(con.sql("SELECT class_key, name FROM classes").fetchall())
     out = {row[0] for row in con.sql("SELECT image_id FROM whole WHERE rule <> 'no_label'").fetchall()}
-    drawn = read_drawn(con)
-    rows = {each.class_key: _decide(each, drawn.get(each.class_key, []), out, params) for each in read_labels(con)}
+    asked = read_asked(con)
+    rows = {each.class_key: _decide(each, asked.get(each.class_key), out, params) for each in read_labels(con)}
     nothing = ClassLabels("", [], [], np.zeros(0), [])
     classes: list[dict[str, Any]] = []
     n_kept = 0
     for (class_key,) in con.sql("SELECT DISTINCT class_key FROM direct ORDER BY 1").fetchall():
-        row = rows.get(class_key) or _decide(nothing, [], out, params)
+        row = rows.get(class_key) or _decide(nothing, None, out, params)
         is_kept = row["status"] == "kept"
         name = names.get(class_key, class_key)
         classes.append({"class_key": class_key, "name": name, "class_id": n_kept if is_kept else None, **row})
@@ -118,23 +118,17 @@ def _decide_classes(con: duckdb.DuckDBPyConnection, params: BuildManifest) -> li
     return classes
 
 
-def _decide(labels: ClassLabels, drawn: list[DrawnLabel], out: set[str], params: BuildManifest) -> dict[str, Any]:
-    from curate.noise.select import Audited, select_by_audits, select_by_model
+def _decide(labels: ClassLabels, asked: Asked | None, out: set[str], params: BuildManifest) -> dict[str, Any]:
+    from curate.noise.select import select_by_audits, select_by_model
 
-    usable = [index for index, image_id in enumerate(labels.image_ids) if image_id not in out]
-    p = labels.p_correct[usable]
+    labels = labels.without(out)
+    p = labels.p_correct
     alpha = 1 - params.confidence
     if params.evidence == "model":
         decision = select_by_model(p, params.min_precision, alpha, params.min_images)
     else:
-        strata, verdicts = judged_sample(labels, drawn)
-        index_of = {name: index for index, name in enumerate(sorted(set(strata)))}
-        audited = Audited(
-            np.asarray([index_of[strata[i]] for i in usable], np.int64),
-            np.asarray([labels.image_ids[i] in verdicts for i in usable], np.bool_),
-            np.asarray([verdicts.get(labels.image_ids[i], False) for i in usable], np.bool_),
-        )
-        decision = select_by_audits(p, audited, params.min_precision, alpha, params.min_images)
+        looks = class_looks(labels, asked)
+        decision = select_by_audits(p, looks, params.min_precision, alpha, params.min_images)
     n_kept = int((p >= decision.threshold).sum()) if decision.threshold is not None else 0
     row = {
         "status": decision.status,
@@ -161,7 +155,7 @@ def _reason(row: Mapping[str, Any], params: BuildManifest) -> tuple[str, str]:
 
 STAGE = QueryStage(
     name="build-manifest",
-    version=3,
+    version=4,
     params=BuildManifest,
     reads=(
         "mentions",
@@ -174,7 +168,7 @@ STAGE = QueryStage(
         "classes",
         "sources",
     ),
-    optional=("near_duplicates", "audits", "audit_samples", "tombstones", "duplicate_clusters"),
+    optional=("near_duplicates", "audits", "audit_samples", "audit_frames", "tombstones", "duplicate_clusters"),
     writes=("manifest_classes", "manifest", "exclusions"),
     run=run,
     locations=True,

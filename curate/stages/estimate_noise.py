@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from curate.schema import table_schema
 from curate.stage import QueryStage, Rows, Tables
-from curate.stages.labels import ClassLabels, DrawnLabel, judged_sample, read_drawn, read_labels
+from curate.stages.labels import Asked, ClassLabels, class_looks, read_asked, read_labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,12 +22,12 @@ def run(tables: Tables, params: EstimateNoise) -> Mapping[str, Rows]:
     """Estimate label_stats and transition_matrix."""
     con = tables.connect()
     names = dict(con.sql("SELECT class_key, name FROM classes").fetchall())
-    drawn = read_drawn(con)
+    asked = read_asked(con)
     stats: list[dict[str, Any]] = []
     transitions: list[dict[str, Any]] = []
     for labels in read_labels(con):
         name = names.get(labels.class_key, labels.class_key)
-        stats.append({"name": name, **_estimate(labels, drawn.get(labels.class_key, []))})
+        stats.append({"name": name, **_estimate(labels, asked.get(labels.class_key))})
         transitions.extend(_transitions(labels))
     # Classes whose direct labels all sit on damaged images: nothing is known about them.
     known = {row["class_key"] for row in stats}
@@ -40,30 +41,29 @@ def run(tables: Tables, params: EstimateNoise) -> Mapping[str, Rows]:
     }
 
 
-def _estimate(labels: ClassLabels, drawn: list[DrawnLabel]) -> dict[str, Any]:
-    from curate.noise.precision import Stratum, audited_estimate, model_estimate
+def _estimate(labels: ClassLabels, asked: Asked | None) -> dict[str, Any]:
+    from curate.noise.looks import judged_estimate
+    from curate.noise.precision import model_estimate
 
-    strata, verdicts = judged_sample(labels, drawn)
-    if verdicts:
-        sizes = Counter(strata)
-        stratum_of = dict(zip(labels.image_ids, strata, strict=True))
-        n_audited = Counter(stratum_of[image_id] for image_id in verdicts)
-        n_correct = Counter(stratum_of[image_id] for image_id, correct in verdicts.items() if correct)
-        counts = [Stratum(sizes[name], n_audited[name], n_correct[name]) for name in sorted(sizes)]
-        estimate = audited_estimate(counts, 0.025, 0.025)
-        method = "audit sample, exact hypergeometric" + ("" if len(counts) == 1 else " by stratum")
+    looks = class_looks(labels, asked)
+    n_audited = max((int(look.judged.sum()) for look in looks), default=0)
+    if n_audited:
+        estimate = judged_estimate(looks, np.ones(len(labels.image_ids), np.bool_), 0.025, 0.025)
+        method = "audit sample" + (" by score" if looks[-1].stratum.max() > 0 else "")
+        n_waiting = int((looks[-1].drawn & ~looks[-1].judged).sum())
+        method += f", {len(looks)} looks" * (len(looks) > 1) + f", {n_waiting} not judged yet" * (n_waiting > 0)
     else:
         estimate = model_estimate(labels.p_correct, 0.025, 0.025)
         method = "mean p_correct"
     return {
         "class_key": labels.class_key,
         "n_images": len(labels.image_ids),
-        "n_audited": len(verdicts),
+        "n_audited": n_audited,
         "precision": estimate.precision,
         "ci_low": estimate.low,
         "ci_high": estimate.high,
         "method": method,
-        "evidence": "audited" if verdicts else "model",
+        "evidence": "audited" if n_audited else "model",
     }
 
 
@@ -99,10 +99,10 @@ def _nothing_known(class_key: str) -> dict[str, Any]:
 
 STAGE = QueryStage(
     name="estimate-noise",
-    version=2,
+    version=3,
     params=EstimateNoise,
     reads=("mentions", "rollups", "raw_labels", "ancestors", "images", "label_scores", "classes"),
-    optional=("audits", "audit_samples"),
+    optional=("audits", "audit_samples", "audit_frames"),
     writes=("label_stats", "transition_matrix"),
     run=run,
     doc="Estimate each class's label precision with an interval.",

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
@@ -11,6 +11,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from curate.errors import MissingTableError
+
+if TYPE_CHECKING:
+    from curate.noise.looks import Look
 
 _SQL = Path(__file__).parent / "sql"
 
@@ -33,16 +36,24 @@ class ClassLabels:
     p_correct: npt.NDArray[np.float64]
     suggested: list[str | None]
 
+    def without(self, images: set[str]) -> "ClassLabels":
+        """The labels on other images than these."""
+        rows = [index for index, image_id in enumerate(self.image_ids) if image_id not in images]
+        ids, digests = [self.image_ids[i] for i in rows], [self.sha256[i] for i in rows]
+        return ClassLabels(self.class_key, ids, digests, self.p_correct[rows], [self.suggested[i] for i in rows])
+
 
 @dataclass(frozen=True)
-class DrawnLabel:
-    """A pair that a design drew: is_correct is None where nobody judged it yet."""
+class Asked:
+    """What was drawn of one class, and what people said.
 
-    frame: str
-    stratum: str
-    image_id: str
-    sample_id: str
-    is_correct: bool | None
+    Attributes:
+        frames: For each sample the pairs that it was drawn from: image_id → (sha256 of its bytes, stratum).
+        drawn: Frame, look, its share of the error, image_id, and whether it was judged correct; None = not judged yet.
+    """
+
+    frames: dict[str, dict[str, tuple[str, int]]]
+    drawn: list[tuple[str, int, float, str, bool | None]]
 
 
 def read_labels(con: duckdb.DuckDBPyConnection, *, need_scores: bool = True) -> Iterator[ClassLabels]:
@@ -77,43 +88,50 @@ def read_labels(con: duckdb.DuckDBPyConnection, *, need_scores: bool = True) -> 
         )
 
 
-def read_drawn(con: duckdb.DuckDBPyConnection) -> dict[str, list[DrawnLabel]]:
-    """Drawn pairs with what people said, by class; within a frame and stratum in order of sample_id."""
+def read_asked(con: duckdb.DuckDBPyConnection) -> dict[str, Asked]:
+    """What was drawn and said, by class.
+
+    Args:
+        con: Connection with audit_frames, audit_samples, audits and images.
+    """
+    found: dict[str, Asked] = {}
+    frames = "SELECT class_key, frame, image_id, image_sha256, stratum FROM audit_frames ORDER BY ALL"
+    for class_key, frame, image_id, digest, stratum in con.sql(frames).fetchall():
+        asked = found.setdefault(class_key, Asked({}, []))
+        asked.frames.setdefault(frame, {})[image_id] = (digest, stratum)
     rows = con.sql((_SQL / "resolved_verdicts.sql").read_text(encoding="utf-8")).fetchall()
-    grouped = groupby(rows, key=lambda row: row[0])
-    return {class_key: [DrawnLabel(*row[1:]) for row in members] for class_key, members in grouped}
+    for class_key, *drawn in rows:
+        found[class_key].drawn.append(tuple(drawn))
+    return found
 
 
-def judged_sample(labels: ClassLabels, drawn: list[DrawnLabel]) -> tuple[list[str], dict[str, bool]]:
-    """The strata and verdicts of the one designed sample that a class's estimates may rest on.
+def class_looks(labels: ClassLabels, asked: Asked | None) -> "list[Look]":
+    """The looks at a class's labels, in order, however these changed since they were drawn.
 
-    A sample counts only while the class holds exactly the pairs that it was drawn from (its frame says so); of several
-    the one with most verdicts counts. Samples are judged in the order of sample_id, which is random; what was skipped
-    before a stratum's last verdict counts as wrong, what comes after it has not been asked yet.
+    Labels that came later, or whose image has other bytes now, were not asked about; labels that are gone leave a
+    sample of those that stayed.
 
     Args:
         labels: Direct labels of a class.
-        drawn: Its drawn pairs.
-
-    Returns:
-        Stratum of each label, and image_id → judged correct; empty where no sample counts.
+        asked: What was drawn of it.
     """
-    from curate.noise.audits import UNIFORM, pairs_digest, stratum_of
+    from curate.noise.looks import Look
 
-    best: tuple[int, list[str], dict[str, bool]] = (0, [UNIFORM] * len(labels.image_ids), {})
-    for frame, group in groupby(drawn, key=lambda row: row.frame):
-        rows = list(group)
-        stratified = any(row.stratum != UNIFORM for row in rows)
-        strata = [stratum_of(float(p), stratified) for p in labels.p_correct]
-        members = list(zip(labels.image_ids, labels.sha256, strata, strict=True))
-        if frame.split("-")[0] != pairs_digest(members):
-            continue
-        verdicts: dict[str, bool] = {}
-        for _, stratum_rows in groupby(rows, key=lambda row: row.stratum):
-            asked = list(stratum_rows)
-            while asked and asked[-1].is_correct is None:
-                asked.pop()
-            verdicts |= {row.image_id: bool(row.is_correct) for row in asked}
-        if len(verdicts) > best[0]:
-            best = (len(verdicts), strata, verdicts)
-    return best[1], best[2]
+    if asked is None:
+        return []
+    place = {image_id: index for index, image_id in enumerate(labels.image_ids)}
+    looks = []
+    for number, frame, share in sorted({(look, frame, share) for frame, look, share, _, _ in asked.drawn}):
+        stratum = np.full(len(labels.image_ids), -1, np.int64)
+        for image_id, (digest, found) in asked.frames[frame].items():
+            index = place.get(image_id)
+            if index is not None and labels.sha256[index] == digest:
+                stratum[index] = found
+        drawn, judged, correct = (np.zeros(len(stratum), np.bool_) for _ in range(3))
+        for of_frame, look, _, image_id, is_correct in asked.drawn:
+            index = place.get(image_id)
+            if of_frame == frame and look <= number and index is not None and stratum[index] >= 0:
+                drawn[index], judged[index], correct[index] = True, is_correct is not None, bool(is_correct)
+        if drawn.any():
+            looks.append(Look(number, frame, share, stratum, drawn, judged, correct))
+    return looks

@@ -22,11 +22,11 @@ ROWS_PER_SHARD = 500_000
 
 INPUTS = (
     "mentions", "rollups", "raw_labels", "ancestors", "images", "label_scores", "label_stats", "classes", "sources",
-    "near_duplicates", "audits", "audit_samples", "tombstones", "duplicate_clusters",
+    "near_duplicates", "audits", "audit_samples", "audit_frames", "tombstones", "duplicate_clusters",
 )  # fmt: skip
 """Tables that a manifest is made from."""
 
-RULES = 1
+RULES = 2
 """Raised when the same inputs and parameters would give another manifest."""
 
 _STATEMENTS = {

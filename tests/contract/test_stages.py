@@ -11,7 +11,7 @@ from curate.stage import Stage
 from curate.stages.catalog import STAGES
 from tests.contract.road import LAST, STORED, declared
 
-PEOPLE = {"audits", "audit_samples", "duplicate_reviews", "tombstones"}
+PEOPLE = {"audits", "audit_frames", "audit_samples", "duplicate_reviews", "tombstones"}
 """Tables that no stage writes: commands append to them what people decide."""
 
 RUN = [stage for stage in STAGES if stage.name not in ("load-wordnet", "train", "evaluate")]

@@ -9,7 +9,7 @@ import pyarrow as pa
 from curate.schema import table_schema
 from tests.tables import MemoryTables
 
-OPTIONAL = ("duplicate_clusters", "near_duplicates", "audits", "audit_samples", "tombstones")
+OPTIONAL = ("duplicate_clusters", "near_duplicates", "audits", "audit_samples", "audit_frames", "tombstones")
 
 
 def planted(n_images=2000, n_classes=8, dim=12, noise=0.2, spread=0.35, seed=0, confuser=None):

@@ -1,37 +1,53 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curate.noise.audits import draw, frame_name, pairs_digest, spread_budget, stratum_of
+from curate.noise.audits import MAX_STRATA, draw, frame_name, score_strata, spread_budget
 
 IDS = [f"{i:03d}" for i in range(50)]
 
 
 def test_a_larger_draw_contains_the_smaller_and_order_does_not_matter():
-    small, large = draw("c", IDS, 10, 0), draw("c", IDS[::-1], 20, 0)
-    assert set(small) < set(large) and small == sorted(small)
-    assert draw("c", IDS, 10, 1) != small != draw("d", IDS, 10, 0)
+    small, large = draw("c", IDS, 10), draw("c", IDS[::-1], 20)
+    assert large[:10] == small and len(set(large)) == 20
+    assert draw("d", IDS, 10) != small
 
 
 def test_every_image_is_drawn_equally_often():
     counts = dict.fromkeys(IDS, 0)
-    for seed in range(600):
-        for image in draw("c", IDS, 5, seed):
+    for frame in range(600):
+        for image in draw(str(frame), IDS, 5):
             counts[image] += 1
     assert all(30 <= n <= 95 for n in counts.values())  # 60 expected, five standard deviations
 
 
-def test_strata():
-    assert stratum_of(0.3, stratified=False) == stratum_of(None, stratified=True) == "all"
-    assert [stratum_of(p, stratified=True) for p in (0.0, 0.5, 0.95)] == ["p>=0.00", "p>=0.50", "p>=0.90"]
+def test_a_frame_knows_its_class_its_pairs_and_its_seed():
+    members = [("a", "x", 0), ("b", "y", 0)]
+    assert frame_name("c", members, 0) == frame_name("c", members[::-1], 0)
+    others = [frame_name("d", members, 0), frame_name("c", members, 1), frame_name("c", members[:1], 0)]
+    others.append(frame_name("c", [("a", "x", 1), ("b", "y", 0)], 0))
+    assert len({frame_name("c", members, 0), *others}) == 5
 
 
-def test_a_frame_knows_its_pairs_and_its_design():
-    members = [("a", "x", "all"), ("b", "y", "all")]
-    assert frame_name(members, 0, {"all": 1}) == frame_name(members[::-1], 0, {"all": 1})
-    assert frame_name(members, 0, {"all": 1}) != frame_name(members, 1, {"all": 1})
-    assert pairs_digest(members) != pairs_digest(members[:1])
-    assert frame_name(members, 0, {"all": 1}).startswith(pairs_digest(members))
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=200), st.integers(1, 300))
+def test_strata_follow_the_scores(scores, n_audits):
+    p = np.array(scores)
+    strata = score_strata(p, n_audits)
+    assert strata.min() >= 0 and strata.max() < MAX_STRATA
+    for h in range(int(strata.max())):
+        if (strata == h).any() and (strata > h).any():
+            assert p[strata == h].max() <= p[strata > h].min()
+    if n_audits < 20:
+        assert (strata == 0).all()
+
+
+def test_what_scores_are_sure_of_is_asked_about_less_but_is_asked():
+    p = np.array([0.999] * 900 + [0.5] * 100)
+    strata = score_strata(p, 40)
+    sizes = np.bincount(strata)
+    assert len(sizes) == 4 and (strata[900:] == 0).all()
+    assert 2.5 < sizes[-1] / sizes[0] < 3.5  # as many audits each; √(0.5 · 0.5) / √(0.03 · 0.97) = 2.9
 
 
 @given(st.dictionaries(st.text(max_size=3), st.integers(0, 50), max_size=8), st.integers(0, 300))

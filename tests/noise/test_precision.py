@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
-from curate.noise.precision import Stratum, audited_estimate, lower_count, model_estimate, upper_count
+from curate.noise.precision import Stratum, audited_estimate, lower_count, lower_total, model_estimate
 
 
 @st.composite
@@ -25,7 +25,55 @@ def test_one_more_right_label_never_lowers_a_bound(stratum):
     if stratum.n_correct < stratum.n_audited:
         more = Stratum(stratum.n_pairs, stratum.n_audited, stratum.n_correct + 1)
         assert lower_count(more, 0.05) >= lower_count(stratum, 0.05)
-        assert upper_count(more, 0.05) >= upper_count(stratum, 0.05)
+        wrong = [Stratum(s.n_pairs, s.n_audited, s.n_audited - s.n_correct) for s in (stratum, more)]
+        assert lower_count(wrong[1], 0.05) <= lower_count(wrong[0], 0.05)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(strata(), min_size=2, max_size=4))
+def test_over_several_strata_a_bound_lies_between_what_was_seen_and_what_each_allows(some):
+    total = lower_total(some, 0.05)
+    assert sum(s.n_correct for s in some) <= total
+    assert total >= sum(lower_count(s, 0.05 / len(some)) for s in some)  # Bonferroni is never shorter
+    assert lower_total(some[::-1], 0.05) == total
+    assert lower_total(some, 0.01) <= total
+
+
+def test_two_strata_alike_are_worth_one():
+    one = audited_estimate([Stratum(2000, 80, 72)], 0.025, 0.025)
+    two = audited_estimate([Stratum(1000, 40, 36), Stratum(1000, 40, 36)], 0.025, 0.025)
+    assert two.low == pytest.approx(one.low, abs=0.004) and two.high == pytest.approx(one.high, abs=0.004)
+
+
+def test_strata_that_differ_are_worth_more():
+    pooled = audited_estimate([Stratum(2000, 80, 44)], 0.025, 0.025)
+    apart = audited_estimate([Stratum(1000, 40, 40), Stratum(1000, 40, 4)], 0.025, 0.025)
+    assert apart.high - apart.low < 0.6 * (pooled.high - pooled.low)
+
+
+def test_a_stratum_that_nobody_looked_at_may_hold_anything():
+    found = audited_estimate([Stratum(100, 100, 90), Stratum(100, 0, 0)], 0.025, 0.025)
+    assert (found.low, found.high) == (0.45, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "rates"),
+    [((500, 300, 200), (0.99, 0.8, 0.3)), ((15, 10, 5), (0.9, 0.5, 0.2)), ((900, 50, 50), (0.97, 0.9, 0.5)),
+     ((400, 400), (1.0, 0.98)), ((5000, 5000), (0.5, 0.5))],
+)  # fmt: skip
+@pytest.mark.parametrize("n", [2, 5])
+def test_coverage_over_strata(pairs, rates, n):
+    # No simulation: all outcomes with their chances.
+    right = [round(size * rate) for size, rate in zip(pairs, rates, strict=True)]
+    truth, missed = sum(right) / sum(pairs), 0.0
+    for outcome in np.ndindex(*(n + 1 for _ in pairs)):
+        chances = [hypergeom.pmf(x, N, M, n) for x, N, M in zip(outcome, pairs, right, strict=True)]
+        chance = float(np.prod(chances))
+        if chance > 1e-5:
+            some = [Stratum(size, n, int(x)) for size, x in zip(pairs, outcome, strict=True)]
+            found = audited_estimate(some, 0.025, 0.025)
+            missed += chance * (not found.low - 1e-9 <= truth <= found.high + 1e-9)
+    assert missed <= 0.05
 
 
 def test_a_whole_class_that_was_audited_is_known():

@@ -110,7 +110,9 @@ def test_class_precision_follows_the_truth(full: Session, data: Path) -> None:
 def test_audited_classes_hold_their_precision(full: Session, data: Path) -> None:
     """Verdicts are bought for 40 pairs a class; the whole promise is at 95 % per class."""
     tables = full.store.tables(READS, OPTIONAL)
-    append(full.store, "audit-sample", "audit_samples", sample(tables, SampleAudits(per_class=40)))
+    frames, samples = sample(tables, SampleAudits(per_class=40))
+    append(full.store, "audit-frame", "audit_frames", frames)
+    append(full.store, "audit-sample", "audit_samples", samples)
     tables = full.store.tables(READS, OPTIONAL)
     verdicts = import_verdicts(tables, data / "webposts/audits_oracle.csv", auditor="oracle")
     assert append(full.store, "audit-import", "audits", verdicts) > 2_000

@@ -1,8 +1,9 @@
 from datetime import datetime
 
+import pyarrow as pa
 import pytest
 
-from curate.errors import FormatError, MissingInputError, MissingTableError, ParameterError
+from curate.errors import FormatError, MissingInputError, ParameterError
 from curate.schema import check_rows, conform
 from curate.stages.audits import SampleAudits, export, import_verdicts, sample
 from tests.noise.corpus import corpus_tables, image_id, image_row, memory, scores
@@ -18,9 +19,21 @@ def corpus():
 
 
 def draw(tables, folder, **params):
-    rows = conform(sample(memory(tables, folder), SampleAudits(**params)), "audit_samples")
-    check_rows(rows, "audit_samples")
-    return rows
+    """New samples of some tables, which take them in."""
+    made = sample(memory(tables, folder), SampleAudits(**params))
+    for name, rows in zip(("audit_frames", "audit_samples"), made, strict=True):
+        new = conform(rows, name)
+        check_rows(new, name)
+        tables[name] = pa.concat_tables([tables[name], new]) if name in tables else new
+    return new
+
+
+def judge(tables, folder, said="yes", n=None):
+    """Verdicts on the labels that wait for them, or the first few."""
+    sheet = export(memory(tables, folder)).to_pylist()[:n]
+    lines = [f"{row['sample_id']},{said}" for row in sheet]
+    new = take_in(tables, folder, write(folder, "\n".join(["sample_id,verdict", *lines])), auditor="ann")
+    tables["audits"] = pa.concat_tables([tables["audits"], new]) if "audits" in tables else new
 
 
 def take_in(tables, folder, file, **more):
@@ -35,38 +48,75 @@ def write(folder, text):
     return file
 
 
+def by_class(rows):
+    return {key: [r for r in rows.to_pylist() if r["class_key"] == key] for key in ("c00", "c01")}
+
+
 def test_uniform_draw(corpus, tmp_path):
-    rows = draw(corpus, tmp_path, per_class=20).to_pylist()
-    by_class = {key: [r for r in rows if r["class_key"] == key] for key in ("c00", "c01")}
-    assert [len(r) for r in by_class.values()] == [20, 10]
-    assert {r["inclusion_probability"] for r in by_class["c00"]} == {20 / 60}
-    assert {r["inclusion_probability"] for r in by_class["c01"]} == {1.0}
-    assert rows == draw(corpus, tmp_path, per_class=20).to_pylist()
-    assert rows != draw(corpus, tmp_path, per_class=20, seed=1).to_pylist()
+    other = dict(corpus)
+    rows = draw(corpus, tmp_path, per_class=20, uniform=True)
+    found = by_class(rows)
+    assert [len(r) for r in found.values()] == [20, 10]
+    assert {r["inclusion_probability"] for r in found["c00"]} == {20 / 60}
+    assert {r["inclusion_probability"] for r in found["c01"]} == {1.0}
+    assert {r["look"] for r in rows.to_pylist()} == {1}
+    assert draw(dict(other), tmp_path, per_class=20, uniform=True).equals(rows)
+    assert not draw(dict(other), tmp_path, per_class=20, uniform=True, seed=1).equals(rows)
+    assert set(corpus["audit_frames"]["stratum"].to_pylist()) == {0} and corpus["audit_frames"].num_rows == 70
 
 
-def test_stratified_draw_knows_its_probabilities(corpus, tmp_path):
-    rows = [r for r in draw(corpus, tmp_path, per_class=12, stratified=True).to_pylist() if r["class_key"] == "c00"]
-    n = {name: sum(r["stratum"] == name for r in rows) for name in sorted({r["stratum"] for r in rows})}
-    assert n == {"p>=0.00": 4, "p>=0.50": 4, "p>=0.90": 4}
-    assert sum(1 / r["inclusion_probability"] for r in rows) == pytest.approx(60)
+def test_a_draw_by_score_knows_its_probabilities(corpus, tmp_path):
+    found = by_class(draw(corpus, tmp_path, per_class=30))["c00"]
+    stratum = {r["image_id"]: r["stratum"] for r in corpus["audit_frames"].to_pylist() if r["class_key"] == "c00"}
+    n = [sum(stratum[r["image_id"]] == h for r in found) for h in range(3)]
+    assert n == [10, 10, 10] and set(stratum.values()) == {0, 1, 2}
+    assert sum(1 / r["inclusion_probability"] for r in found) == pytest.approx(60)
+
+
+def test_a_class_is_sampled_once_until_more_is_asked_for(corpus, tmp_path):
+    first = draw(corpus, tmp_path, per_class=10, classes=("c00",))
+    assert draw(corpus, tmp_path, per_class=20, classes=("c00",)).num_rows == 0
+    assert draw(corpus, tmp_path, more=True).num_rows == 0  # nobody has judged the first
+    judge(corpus, tmp_path, n=9)
+    assert draw(corpus, tmp_path, more=True).num_rows == 0
+    judge(corpus, tmp_path)
+    second = draw(corpus, tmp_path, more=True)
+    assert [r["look"] for r in second.to_pylist()] == [2] * 10
+    assert {r["frame"] for r in second.to_pylist()} == {r["frame"] for r in first.to_pylist()}
+    assert not {r["image_id"] for r in second.to_pylist()} & {r["image_id"] for r in first.to_pylist()}
+    judge(corpus, tmp_path)
+    assert draw(corpus, tmp_path, more=True).num_rows == 20
+    judge(corpus, tmp_path)
+    assert draw(corpus, tmp_path, more=True).num_rows == 20  # what is left of 60
+    judge(corpus, tmp_path)
+    assert draw(corpus, tmp_path, more=True).num_rows == 0
+
+
+def test_a_sample_drawn_afresh_keeps_the_verdicts_on_what_it_shares(corpus, tmp_path):
+    draw(corpus, tmp_path, per_class=50, classes=("c00",))
+    judge(corpus, tmp_path)
+    corpus["label_scores"] = scores(LABELS, [1 - i / 60 for i in range(60)] + [0.9] * 10)
+    again = draw(corpus, tmp_path, per_class=40, classes=("c00",), afresh=True)
+    assert again.num_rows == 40 and {r["look"] for r in again.to_pylist()} == {2}
+    waiting = export(memory(corpus, tmp_path)).num_rows
+    assert 0 < waiting <= 10  # at most ten of sixty were never judged
 
 
 def test_budget_classes_and_what_is_refused(corpus, tmp_path):
-    assert draw(corpus, tmp_path, budget=25).num_rows == 25
-    assert set(draw(corpus, tmp_path, classes=("c01",))["class_key"].to_pylist()) == {"c01"}
+    assert draw(dict(corpus), tmp_path, budget=25).num_rows == 25
+    assert set(draw(dict(corpus), tmp_path, classes=("c01",))["class_key"].to_pylist()) == {"c01"}
     with pytest.raises(ParameterError, match="no direct label"):
         draw(corpus, tmp_path, classes=("c02",))
-    with pytest.raises(ParameterError):
-        draw(corpus, tmp_path, per_class=0)
+    for wrong in ({"per_class": 0}, {"budget": 0}, {"more": True, "afresh": True}, {"more": True, "budget": 5}):
+        with pytest.raises(ParameterError):
+            draw(corpus, tmp_path, **wrong)
     corpus["label_scores"] = corpus["label_scores"].slice(0, 0)
-    assert draw(corpus, tmp_path).num_rows == 50  # a uniform draw needs no scores
-    with pytest.raises(MissingTableError):
-        draw(corpus, tmp_path, stratified=True)
+    assert draw(corpus, tmp_path).num_rows == 50  # without scores the draw is uniform
+    assert set(corpus["audit_frames"]["stratum"].to_pylist()) == {0}
 
 
 def test_export_and_import_round_trip(corpus, tmp_path):
-    corpus["audit_samples"] = draw(corpus, tmp_path, per_class=5)
+    draw(corpus, tmp_path, per_class=5)
     sheet = export(memory(corpus, tmp_path))
     assert sheet.num_rows == 10 and "p_correct" not in sheet.column_names
     lines = [",".join(sheet.column_names)]
@@ -82,7 +132,7 @@ def test_export_and_import_round_trip(corpus, tmp_path):
 
 
 def test_answers_by_key_reach_only_what_was_drawn(corpus, tmp_path):
-    corpus["audit_samples"] = draw(corpus, tmp_path, per_class=5)
+    draw(corpus, tmp_path, per_class=5)
     text = "key,wnid,verdict\n" + "".join(f"k{i},c{k:02d},yes\n" for i, k in LABELS)
     file = write(tmp_path, text)
     found = take_in(corpus, tmp_path, file).to_pylist()
@@ -93,7 +143,7 @@ def test_answers_by_key_reach_only_what_was_drawn(corpus, tmp_path):
 
 def test_an_ambiguous_key_takes_only_unsure(corpus, tmp_path):
     corpus["images"] = corpus_tables(LABELS, images=[image_row(i, key="same") for i in range(70)])["images"]
-    corpus["audit_samples"] = draw(corpus, tmp_path, per_class=5)
+    draw(corpus, tmp_path, per_class=5)
     found = take_in(corpus, tmp_path, write(tmp_path, "key,wnid,verdict\nsame,c01,cannot_tell\n"))
     assert found["verdict"].to_pylist() == ["unsure"] * 5
     with pytest.raises(FormatError, match="70 images"):
@@ -114,16 +164,15 @@ def test_an_ambiguous_key_takes_only_unsure(corpus, tmp_path):
     ],
 )
 def test_bad_lines_are_named(corpus, tmp_path, text, message):
-    corpus["audit_samples"] = draw(corpus, tmp_path, per_class=60)
+    draw(corpus, tmp_path, per_class=60)
     with pytest.raises(FormatError, match=message):
         take_in(corpus, tmp_path, write(tmp_path, text))
 
 
 def test_parquet_and_missing_files(corpus, tmp_path):
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    corpus["audit_samples"] = draw(corpus, tmp_path, per_class=60)
+    draw(corpus, tmp_path, per_class=60)
     rows = {"image_id": [image_id(0)], "class_key": ["c00"], "verdict": ["no"], "auditor": ["bob"]}
     pq.write_table(pa.table(rows), tmp_path / "v.parquet")
     assert take_in(corpus, tmp_path, tmp_path / "v.parquet")["auditor"].to_pylist() == ["bob"]

@@ -185,7 +185,9 @@ def test_audited_evidence(corpus, tmp_path):
     nothing = build(tables, tmp_path, evidence="audited")["manifest_classes"].to_pylist()
     assert {row["status"] for row in nothing if row["class_key"] != "c03"} == {"undecided"}
     assert all(row["n_more_audits"] >= 1 for row in nothing if row["status"] == "undecided")
-    tables["audit_samples"] = conform(sample(memory(tables, tmp_path), SampleAudits(per_class=30)), "audit_samples")
+    made = sample(memory(tables, tmp_path), SampleAudits(per_class=30))
+    for name, rows in zip(("audit_frames", "audit_samples"), made, strict=True):
+        tables[name] = conform(rows, name)
     said = {"c00": "correct", "c01": "unsure", "c02": "wrong", "c03": "correct"}
     tables["audits"] = arrow("audits", [verdict(r, said[r["class_key"]]) for r in tables["audit_samples"].to_pylist()])
     found = {
@@ -235,7 +237,7 @@ def test_export(corpus, tmp_path, monkeypatch):
     provenance = json.loads(first["provenance.json"])
     assert provenance["statement"] == "model-based, no guarantee"
     assert provenance["sources"] == {"web": "/data"}
-    assert provenance["parameters"] == asdict(params) and len(provenance["inputs"]) == 14
+    assert provenance["parameters"] == asdict(params) and len(provenance["inputs"]) == 15
     assert provenance["digests"]["manifest"] == digest_rows(found["manifest"], "manifest")[0]
     assert files(export_manifest(every, name, out, parameters=asdict(params))) == first
     assert [path.name for path in out.parent.iterdir()] == ["m"]

@@ -40,7 +40,9 @@ def is_right(row):
 
 
 def drawn(tables, folder, **params):
-    tables["audit_samples"] = conform(sample(memory(tables, folder), SampleAudits(**params)), "audit_samples")
+    made = sample(memory(tables, folder), SampleAudits(**params))
+    for name, rows in zip(("audit_frames", "audit_samples"), made, strict=True):
+        tables[name] = conform(rows, name)
     return tables["audit_samples"].to_pylist()
 
 
@@ -65,9 +67,9 @@ def test_transition_shares_add_up_to_one(corpus, tmp_path):
     assert share["c00", "c00"]["share"] == pytest.approx(0.81)
 
 
-@pytest.mark.parametrize("stratified", [False, True])
-def test_audits_give_design_based_estimates(corpus, tmp_path, stratified):
-    rows = drawn(corpus, tmp_path, per_class=40, stratified=stratified)
+@pytest.mark.parametrize("uniform", [False, True])
+def test_audits_give_design_based_estimates(corpus, tmp_path, uniform):
+    rows = drawn(corpus, tmp_path, per_class=40, uniform=uniform)
     corpus["audits"] = arrow("audits", [verdict(r, "correct" if is_right(r) else "wrong") for r in rows])
     stats = {row["class_key"]: row for row in estimate(corpus, tmp_path)["label_stats"]}
     assert stats["c00"]["evidence"] == "audited" and stats["c00"]["n_audited"] == 40
@@ -76,7 +78,7 @@ def test_audits_give_design_based_estimates(corpus, tmp_path, stratified):
 
 
 def test_what_does_not_count(corpus, tmp_path):
-    rows = [r for r in drawn(corpus, tmp_path, per_class=40) if r["class_key"] == "c00"]
+    rows = [r for r in drawn(corpus, tmp_path, per_class=40, uniform=True) if r["class_key"] == "c00"]
     right = [verdict(r, "correct") for r in rows]
 
     def precision(*more, but=()):
@@ -91,20 +93,27 @@ def test_what_does_not_count(corpus, tmp_path):
     assert precision(corrected)["precision"] == 39 / 40
     assert precision(verdict(rows[0], "unsure", "bob"))["precision"] == 39 / 40  # a tie is wrong
     assert precision(verdict(rows[0], "wrong", "bob"), verdict(rows[0], "correct", "eve"))["precision"] == 1
-    asked_in_order = sorted(range(40), key=lambda i: rows[i]["sample_id"])
-    skipped = precision(but=asked_in_order[3:4])
-    assert (skipped["n_audited"], skipped["precision"]) == (40, 39 / 40)
-    not_yet = precision(but=asked_in_order[10:])
-    assert (not_yet["n_audited"], not_yet["precision"]) == (10, 1)
+    skipped = precision(but=(3,))
+    assert (skipped["n_audited"], skipped["precision"]) == (39, 1) and "1 not judged yet" in skipped["method"]
+    assert skipped["ci_low"] == precision(verdict(rows[3], "wrong", number=1), but=(3,))["ci_low"]
 
 
-def test_a_sample_of_other_labels_counts_no_more(corpus, tmp_path):
+def test_verdicts_outlive_new_scores_and_new_labels(corpus, tmp_path):
     rows = drawn(corpus, tmp_path, per_class=40)
-    grown = corpus_tables([(i, 0) for i in range(101)] + [(i, 1) for i in range(101, 131)])
-    grown["label_scores"] = scores([(i, 0) for i in range(101)] + [(i, 1) for i in range(101, 131)], [0.9] * 131)
-    grown["audit_samples"] = corpus["audit_samples"]
-    grown["audits"] = arrow("audits", [verdict(r, "correct") for r in rows])
-    assert {r["evidence"] for r in estimate(grown, tmp_path)["label_stats"]} == {"model"}
+    corpus["audits"] = arrow("audits", [verdict(r, "correct" if is_right(r) else "wrong") for r in rows])
+    before = {r["class_key"]: r for r in estimate(corpus, tmp_path)["label_stats"]}["c00"]
+    labels = [(i, 0) for i in range(100)] + [(i, 1) for i in range(100, 130)]
+    corpus["label_scores"] = scores(labels, [i / 130 for i in range(130)])
+    assert {r["class_key"]: r for r in estimate(corpus, tmp_path)["label_stats"]}["c00"] == before
+    more = sorted([*labels, (130, 0), (131, 0)])
+    grown = corpus_tables(more)
+    grown["label_scores"] = scores(more, [0.9] * 132)
+    grown |= {name: corpus[name] for name in ("audit_frames", "audit_samples", "audits")}
+    after = {r["class_key"]: r for r in estimate(grown, tmp_path)["label_stats"]}["c00"]
+    assert after["evidence"] == "audited" and after["precision"] == pytest.approx(before["precision"])
+    # The two new ones may be anything.
+    assert after["ci_low"] == pytest.approx(before["ci_low"] * 100 / 102)
+    assert after["ci_high"] == pytest.approx((before["ci_high"] * 100 + 2) / 102)
 
 
 def test_intervals_cover_in_many_classes(tmp_path):

@@ -242,10 +242,13 @@ class Workspace:
         for commit in self.commits().values():
             if name in commit.tables:
                 if outdated(commit, name):
+                    # What people wrote has no fingerprint, and no stage can write it again.
+                    again = f"Run 'curate {commit.stage}' again."
+                    away = f"Move commits/{commit.stage}.json out of the workspace to begin anew."
                     raise SchemaError(
                         f"written by {commit.stage} under another definition than schemas/{name}.sql",
                         where=f"table {name}",
-                        fix=f"Run 'curate {commit.stage}' again.",
+                        fix=again if commit.fingerprint else away,
                     )
                 return commit.tables[name]
         return None

@@ -21,6 +21,9 @@ from scipy.stats import hypergeom
 CELLS = 4096
 """Steps in which estimates over several strata are told apart, far below what a sample can resolve."""
 
+RESERVE = 0.1
+"""Share of the error that is kept back where there are several strata: their likeliest shares are not their worst."""
+
 MODEL_LOGIT_ERROR = 1.0
 """By how much all log-odds of a class may be off together: one standard calibration error, as a 95 % bound."""
 
@@ -128,7 +131,7 @@ def _lower_sum(strata: tuple[tuple[int, int, int], ...], alpha: float) -> int:
         for total, pairs, n, step in zip(counts, n_pairs, n_audited, steps, strict=True):
             chance = np.bincount(step, _hypergeometric(int(pairs), int(total), int(n)), 2 * CELLS)
             spectrum *= np.fft.rfft(chance)
-        return float(np.fft.irfft(spectrum, 2 * CELLS)[max(seen, 0) :].sum()) > alpha
+        return float(np.fft.irfft(spectrum, 2 * CELLS)[max(seen, 0) :].sum()) > (1 - RESERVE) * alpha
 
     def counts_at(price: float) -> npt.NDArray[np.int64]:
         return _likeliest(n_pairs, n_audited, n_correct, share, price)

@@ -139,7 +139,7 @@ def _draw_class(
     known = {labels.image_ids[i] for i in np.flatnonzero(drawn)}
     number = looks[-1].number + 1 if looks else 1
     samples = [
-        {**of_class, "sample_id": sample_name(frame, image_id), "image_id": image_id, "look": number,
+        {**of_class, "sample_id": sample_name(frame, image_id), "image_id": image_id, "stratum": h, "look": number,
          "error_share": share, "inclusion_probability": allocation[f"{h:03d}"] / len(ids)}
         for h, ids in inside.items()
         for image_id in draw(frame, ids, allocation[f"{h:03d}"])

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta, betabinom
+from scipy.stats import betabinom, binom
 
 from curate.noise.folds import unit_hash
 from curate.noise.precision import MODEL_VERDICTS
@@ -92,12 +92,11 @@ def worth(
         min_precision: In (0, 1].
         alpha: Error of the lower bound.
     """
-    right = np.arange(int(n_audits.max(initial=0)) + 1)[:, None]
-    bound = beta.ppf(alpha, np.maximum(right, 1e-9), np.maximum(n_audits - right, 0) + 1)  # Clopper-Pearson
-    n_passing = ((bound >= min_precision) & (right <= n_audits) & (right > 0)).sum(0)
+    # The bound of x right ones reaches the precision if P(X >= x) <= alpha there (Clopper-Pearson).
+    too_few = binom.isf(alpha, n_audits, min_precision)
     mean = np.clip(precision, 0.01, 0.99)
-    chance = betabinom.sf(n_audits - n_passing, n_audits, mean * MODEL_VERDICTS, (1 - mean) * MODEL_VERDICTS)
-    return np.asarray(np.where(n_passing > 0, chance * sizes * precision, 0.0))
+    chance = betabinom.sf(too_few, n_audits, mean * MODEL_VERDICTS, (1 - mean) * MODEL_VERDICTS)
+    return np.asarray(np.where((n_audits > 0) & (too_few < n_audits), chance * sizes * precision, 0.0))
 
 
 def frame_name(class_key: str, members: Sequence[tuple[str, str, int]], seed: int) -> str:

@@ -8,6 +8,7 @@ rather than at the worst ones (Lloyd 2008, "E" p-values). tests/benchmarks/audit
 intervals promise nothing.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +17,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
-from scipy.stats import hypergeom
 
 CELLS = 4096
 """Steps in which estimates over several strata are told apart, far below what a sample can resolve."""
@@ -70,9 +70,19 @@ def lower_count(stratum: Stratum, alpha: float) -> int:
     low, high = stratum.n_correct, stratum.n_pairs - (stratum.n_audited - stratum.n_correct)
     while low < high:
         total = (low + high) // 2
-        tail = hypergeom.sf(stratum.n_correct - 1, stratum.n_pairs, total, stratum.n_audited)
-        low, high = (low, total) if tail > alpha else (total + 1, high)
+        low, high = (low, total) if _chance(stratum, total) > alpha else (total + 1, high)
     return low
+
+
+def proves(stratum: Stratum, min_precision: float, alpha: float) -> bool:
+    """Whether the lower bound of a stratum's precision reaches a target, one-sided at 1 - alpha."""
+    needed = math.ceil(min_precision * stratum.n_pairs - 1e-9)
+    return stratum.n_correct >= needed or _chance(stratum, needed - 1) <= alpha
+
+
+def _chance(stratum: Stratum, n_right: int) -> float:
+    """Chance of as many right verdicts as there were, or more, if so many labels were right."""
+    return float(_hypergeometric(stratum.n_pairs, n_right, stratum.n_audited)[stratum.n_correct :].sum())
 
 
 def audited_estimate(strata: list[Stratum], alpha_low: float, alpha_high: float) -> Estimate:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from curate.noise.audits import worth
 from curate.noise.looks import Look, judged_estimate, next_share
-from curate.noise.precision import Estimate, Stratum, lower_count, lower_total, model_estimate
+from curate.noise.precision import Estimate, Stratum, lower_total, model_estimate, proves
 
 KEPT_SHARES = (0.1, 0.25, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
 """Shares of a class, best p_correct first, that audits are asked about. Fixed before any verdict is seen."""
@@ -191,7 +191,7 @@ def _more_audits(
         low, high = n_judged + 1, n_pairs
         while low < high:
             n = (low + high) // 2
-            passes = lower_count(Stratum(n_pairs, n, int(rate * n)), error) >= min_precision * n_pairs
+            passes = proves(Stratum(n_pairs, n, int(rate * n)), min_precision, error)
             low, high = (low, n) if passes else (n + 1, high)
         if low <= n_pairs:
             best = min(best, int(np.ceil((low - n_judged) * len(p_correct) / n_pairs)))

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
-from curate.noise.precision import Stratum, audited_estimate, lower_count, lower_total, model_estimate
+from curate.noise.precision import Stratum, audited_estimate, lower_count, lower_total, model_estimate, proves
 
 
 @st.composite
@@ -74,6 +74,11 @@ def test_coverage_over_strata(pairs, rates, n):
             found = audited_estimate(some, 0.025, 0.025)
             missed += chance * (not found.low - 1e-9 <= truth <= found.high + 1e-9)
     assert missed <= 0.05
+
+
+@given(strata(), st.floats(0.01, 1), st.floats(0.001, 0.5))
+def test_a_target_is_proved_where_the_bound_reaches_it(stratum, target, alpha):
+    assert proves(stratum, target, alpha) == (lower_count(stratum, alpha) >= target * stratum.n_pairs - 1e-9)
 
 
 def test_a_whole_class_that_was_audited_is_known():

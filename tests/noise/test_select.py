@@ -107,7 +107,7 @@ def test_looks_together_spend_less_than_the_error():
 def test_who_stops_when_the_bound_looks_good_gains_nothing():
     """A class just below the target; its auditor asks for more until it is kept, or gives up after four looks."""
     rng = np.random.default_rng(6)
-    runs, kept, kept_at_full_error = 400, 0, 0
+    runs, kept, kept_at_full_error = 200, 0, 0
     everything = np.ones(2000, bool)
     for _ in range(runs):
         truth = rng.permutation(np.arange(2000) < 1590)  # precision 0.795

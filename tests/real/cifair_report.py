@@ -1,6 +1,6 @@
 """Duplicates between CIFAR-10's test and training pictures that people judged, against what dedup finds at 32 px.
 
-    CURATE_TEST_DATA=DIR python -m tests.real.cifair_report --work DIR [--encoder vectors|builtin] [--tars 5]
+    CURATE_TEST_DATA=DIR python -m tests.real.cifair_report --work DIR [--encoder vectors|builtin|file:PATH] [--tars 5]
 
 The judgments (ciFAIR: 0 exact, 1 near-duplicate, 2 very similar) name one training picture per test picture, so a hit
 that they do not list may be a second copy: it is counted as wrong, and shown. Very similar pairs count neither way.
@@ -45,12 +45,13 @@ def run(folder: Path, data: Path, options: argparse.Namespace) -> tuple[curate.a
     for tar in sorted(cifar.glob("train-*.tar"))[: options.tars]:
         if not (corpus / tar.name).exists():
             (corpus / tar.name).symlink_to(tar)
-    encoder = "builtin" if options.encoder == "builtin" else f"vectors:{_vectors(folder, cifar)}"
+    encoder = f"vectors:{_vectors(folder, cifar)}" if options.encoder == "vectors" else options.encoder
     pipeline = folder / "pipeline.yaml"
     pipeline.write_text(
         f"stages:\n  ingest: {{sources: [{{path: {corpus}}}]}}\n"
         f"  add-evalset: {{sets: [{{name: test, path: {cifar}/test-0.tar}}]}}\n"
-        f'  embed: {{encoder: ["{encoder}"]}}\n  dedup: {{{", ".join(["against: [test]", *options.set])}}}\n'
+        f'  embed: {{encoder: ["{encoder}"], trust: true}}\n'
+        f"  dedup: {{{', '.join(['against: [test]', *options.set])}}}\n"
     )
     started = time.perf_counter()
     command = [*CURATE, "run", str(pipeline), "-w", str(folder / "workspace")]
@@ -110,11 +111,11 @@ def main() -> None:
     """Print every figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True, help="folder that keeps the workspaces")
-    parser.add_argument("--encoder", choices=("vectors", "builtin"), default="builtin")
+    parser.add_argument("--encoder", default="builtin", help="builtin, vectors (those of the data), or file:PATH")
     parser.add_argument("--tars", type=int, default=5, help="tars of 10,000 training pictures that are searched")
     parser.add_argument("--set", action="append", default=[], help="'parameter: value' of dedup")
     options = parser.parse_args()
-    folder = options.work.resolve() / f"cifar-{options.encoder}-{options.tars}"
+    folder = options.work.resolve() / f"cifar-{Path(options.encoder).stem}-{options.tars}"
     session, seconds = run(folder, Path(os.environ["CURATE_TEST_DATA"]), options)
     with session.connect() as con:
         for statement in _TABLES.format(data=os.environ["CURATE_TEST_DATA"]).split(";\n"):

@@ -51,6 +51,28 @@ def score_strata(p_correct: npt.NDArray[np.float64], n_audits: int) -> npt.NDArr
     return strata
 
 
+def sampled_strata(
+    p_correct: npt.NDArray[np.float64], n_audits: int, min_precision: float | None, alpha: float
+) -> npt.NDArray[np.int64]:
+    """Strata of what is to be audited of a class: of all of it, or of what may be kept at a precision.
+
+    Args:
+        p_correct: (R,) in [0, 1].
+        n_audits: Audits to spend.
+        min_precision: In (0, 1]; None = of all of it.
+        alpha: Error that the look may spend.
+
+    Returns:
+        (R,) stratum of each pair, 0 = lowest scores, -1 for one that is not to be drawn from.
+    """
+    if min_precision is None:
+        return score_strata(p_correct, n_audits)
+    strata = np.full(len(p_correct), -1, np.int64)
+    inside = promising(p_correct, n_audits, min_precision, alpha)
+    strata[inside] = score_strata(p_correct[inside], n_audits)
+    return strata
+
+
 def promising(
     p_correct: npt.NDArray[np.float64], n_audits: int, min_precision: float, alpha: float
 ) -> npt.NDArray[np.bool_]:

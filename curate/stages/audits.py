@@ -150,17 +150,11 @@ def _draw_class(
 
 def _strata(labels: ClassLabels, n: int, share: float, params: SampleAudits) -> "npt.NDArray[np.int64]":
     """Stratum of each label, -1 for one that is not to be drawn from."""
-    from curate.noise.audits import promising, score_strata
+    from curate.noise.audits import sampled_strata
 
-    p = labels.p_correct
-    if params.uniform or np.isnan(p).any():
-        return np.zeros(len(p), np.int64)
-    inside = np.ones(len(p), np.bool_)
-    if params.min_precision is not None:
-        inside = promising(p, n, params.min_precision, share * (1 - params.confidence))
-    strata = np.full(len(p), -1, np.int64)
-    strata[inside] = score_strata(p[inside], n)
-    return strata
+    if params.uniform or np.isnan(labels.p_correct).any():
+        return np.zeros(len(labels.p_correct), np.int64)
+    return sampled_strata(labels.p_correct, n, params.min_precision, share * (1 - params.confidence))
 
 
 def export(tables: Tables) -> pa.Table:

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import hypergeom
 
-from curate.noise.audits import promising, score_strata
+from curate.noise.audits import sampled_strata
 from curate.noise.looks import Look
-from curate.noise.precision import Stratum, lower_count
+from curate.noise.precision import Stratum, proves
 from curate.noise.select import select_by_audits
 from tests.benchmarks.audit_intervals import NOISES, Cell, draw, simulate
 
@@ -36,7 +36,6 @@ class Outcome:
 
     kept: bool
     falsely: bool
-    whole_below: bool
     n_correct: int
     oracle: float
 
@@ -48,7 +47,7 @@ def oracle(right: npt.NDArray[np.bool_], p: npt.NDArray[np.float64], n_audits: i
         n, total = min(n_audits, int(size)), int(found[size - 1])
         if total < target * size:
             continue
-        passing = [x for x in range(n + 1) if lower_count(Stratum(int(size), n, x), ALPHA) >= target * size]
+        passing = [x for x in range(n + 1) if proves(Stratum(int(size), n, x), target, ALPHA)]
         if passing:
             best = max(best, float(hypergeom.sf(passing[0] - 1, size, total, n)) * total)
     return best
@@ -62,9 +61,8 @@ def run(cell: Cell, target: float, runs: int) -> list[Outcome]:
     for _ in range(n_classes):
         right, p = simulate(cell, rng)
         best = oracle(right, p, cell.n_audits, target)
-        inside = np.flatnonzero(promising(p, cell.n_audits, target, ALPHA))
-        stratum = np.full(len(p), -1, np.int64)
-        stratum[inside] = score_strata(p[inside], cell.n_audits)
+        stratum = sampled_strata(p, cell.n_audits, target, ALPHA)
+        inside = np.flatnonzero(stratum >= 0)
         for _ in range(runs // n_classes):
             drawn = np.zeros(len(p), np.bool_)
             drawn[inside[np.concatenate(draw(stratum[inside], cell.n_audits, rng))]] = True
@@ -72,7 +70,7 @@ def run(cell: Cell, target: float, runs: int) -> list[Outcome]:
             decision = select_by_audits(p, [look], target, ALPHA, 5)
             kept = p >= decision.threshold if decision.threshold is not None else np.zeros(len(p), np.bool_)
             below = bool(kept.any()) and right[kept].mean() < target
-            outcomes.append(Outcome(bool(kept.any()), below, right.mean() < target, int(right[kept].sum()), best))
+            outcomes.append(Outcome(bool(kept.any()), below, int(right[kept].sum()), best))
     return outcomes
 
 

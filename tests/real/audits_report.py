@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 import curate
-from curate.noise.audits import promising, score_strata
+from curate.noise.audits import sampled_strata
 from curate.noise.looks import LOOK_SHARE, Look
 from curate.noise.select import select_by_audits
 from tests.benchmarks.audit_intervals import draw
@@ -28,10 +28,7 @@ def strata_of(design: str, p: npt.NDArray[np.float64], n: int, target: float) ->
     """Stratum of each label, -1 for one that is not drawn from: as `curate audit sample` cuts them."""
     if design == "uniform":
         return np.zeros(len(p), np.int64)
-    inside = promising(p, n, target, ALPHA * LOOK_SHARE) if design == DESIGNS[2] else np.ones(len(p), np.bool_)
-    strata = np.full(len(p), -1, np.int64)
-    strata[inside] = score_strata(p[inside], n)
-    return strata
+    return sampled_strata(p, n, target if design == DESIGNS[2] else None, ALPHA * LOOK_SHARE)
 
 
 def main() -> None:

@@ -9,10 +9,9 @@ import pytest
 
 from curate.errors import InputError, MissingInputError, MissingTableError, ParameterError
 from curate.schema import check_rows, conform, digest_rows
-from curate.stages.audits import SampleAudits, sample
 from curate.stages.build_manifest import STAGE, BuildManifest, export_manifest
 from tests.noise.corpus import arrow, corpus_tables, image_id, image_row, memory, scores
-from tests.stages.test_estimate_noise import verdict
+from tests.stages.test_estimate_noise import drawn, verdict
 
 N = 120
 
@@ -185,11 +184,9 @@ def test_audited_evidence(corpus, tmp_path):
     nothing = build(tables, tmp_path, evidence="audited")["manifest_classes"].to_pylist()
     assert {row["status"] for row in nothing if row["class_key"] != "c03"} == {"undecided"}
     assert all(row["n_more_audits"] >= 1 for row in nothing if row["status"] == "undecided")
-    made = sample(memory(tables, tmp_path), SampleAudits(per_class=30))
-    for name, rows in zip(("audit_frames", "audit_samples"), made, strict=True):
-        tables[name] = conform(rows, name)
+    rows = drawn(tables, tmp_path, per_class=30)
     said = {"c00": "correct", "c01": "unsure", "c02": "wrong", "c03": "correct"}
-    tables["audits"] = arrow("audits", [verdict(r, said[r["class_key"]]) for r in tables["audit_samples"].to_pylist()])
+    tables["audits"] = arrow("audits", [verdict(r, said[r["class_key"]]) for r in rows])
     found = {
         row["class_key"]: row for row in build(tables, tmp_path, evidence="audited")["manifest_classes"].to_pylist()
     }

@@ -12,5 +12,5 @@ COMMENT ON COLUMN exclusions.manifest_id IS 'Manifest.';
 COMMENT ON COLUMN exclusions.image_id IS 'Image, see images.';
 COMMENT ON COLUMN exclusions.class_key IS 'Label that is left out, by a rule of rollups as it was in mentions; '''' = the whole image.';
 COMMENT ON COLUMN exclusions.stage IS 'Stage whose finding led to it.';
-COMMENT ON COLUMN exclusions.rule IS 'Named rule: near_duplicate, damaged, below_threshold, class_excluded, class_undecided, no_label, tombstone, or one of rollups.';
+COMMENT ON COLUMN exclusions.rule IS 'Named rule: tombstone, damaged, near_duplicate, no_label, one of rollups, merged, over_cap, class_excluded, class_undecided or below_threshold.';
 COMMENT ON COLUMN exclusions.detail IS 'The finding, in words.';

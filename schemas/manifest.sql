@@ -22,7 +22,7 @@ COMMENT ON COLUMN manifest.byte_offset IS 'Where the image begins in that file, 
 COMMENT ON COLUMN manifest.byte_length IS 'Length of the image in bytes. [location]';
 COMMENT ON COLUMN manifest.class_ids IS 'Dense numbers of the kept labels, ascending; see manifest_classes.';
 COMMENT ON COLUMN manifest.class_keys IS 'Classes of class_ids, in the same order.';
-COMMENT ON COLUMN manifest.label_weights IS 'Training weight of each label, in the same order; 1 = full.';
+COMMENT ON COLUMN manifest.label_weights IS 'Training weight of each label, in the same order; 1 = full, p_correct where it is below the precision and was not dropped. Of k labels, training gives each 1/k of it.';
 COMMENT ON COLUMN manifest.p_correct IS 'Lowest p_correct among the kept labels; higher = cleaner.';
 COMMENT ON COLUMN manifest.repeat_factor IS 'How often to show the image in an epoch, on average; 1 = once.';
 COMMENT ON COLUMN manifest.split IS 'train or val.';

@@ -1,31 +1,23 @@
 """build-manifest: the labels and images to train on, and for each that is left out the reason."""
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
 from curate.errors import ParameterError
 from curate.schema import table_schema
 from curate.stage import QueryStage, Rows, Tables, param
-from curate.stages.labels import Asked, ClassLabels, class_looks, read_asked, read_labels
-from curate.stages.manifest_folder import export_manifest, manifest_name
+from curate.stages.class_decisions import check_scores, decide_classes, decisions_table, place_classes
+from curate.stages.manifest_folder import export_manifest, input_digests, manifest_name
 
 _SQL = Path(__file__).parent / "sql"
-_DECISIONS = pa.schema(
-    [
-        ("class_key", pa.string()),
-        ("class_id", pa.int32()),
-        ("status", pa.string()),
-        ("threshold", pa.float64()),
-        ("rule", pa.string()),
-        ("detail", pa.string()),
-    ]
-)
+_PLACES = pa.schema([("class_key", pa.string()), ("place", pa.string())])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +30,22 @@ class BuildManifest:
         "model", help="What must reach the precision: the model's estimate, or the lower bound from audits"
     )
     leaks: Literal["drop", "keep"] = param("drop", help="What becomes of copies of eval images: left out, or kept")
+    keep: Literal["precise", "all"] = param(
+        "precise", help="What becomes of labels below the precision: left out, or kept with p_correct as their weight"
+    )
     min_images: int = param(5, help="Classes with fewer kept images are excluded")
-    resampling: Literal["none", "sqrt", "uniform"] = param("none", help="How strongly to repeat images of rare classes")
-    resampling_t: float = param(0.001, help="Share of images below which a class counts as rare")
+    max_per_class: int | None = param(
+        None, help="Choose among so many labels of a class, those with the highest scores (default: all)"
+    )
+    roll_up: bool = param(False, help="Give the labels of classes with fewer than min_images to the class above them")
+    inherit: bool = param(False, help="Fill in the classes above each kept label, as far as the manifest has them")
+    resampling: Literal["none", "sqrt", "uniform", "inverse"] = param(
+        "none",
+        help="How strongly to repeat images of rare classes: not at all, by √(t / share), t / share, or 1 / share",
+    )
+    resampling_t: float = param(0.001, help="t: share of images below which sqrt and uniform count a class as rare")
     val_share: float = param(0.0, help="Share of images to hold out as split val; copies stay together, in [0, 1)")
-    seed: int = param(0, help="Seed of the split")
+    seed: int = param(0, help="Seed of the split, and of what lies within the cap among equal scores")
 
     def __post_init__(self) -> None:
         check_params(self)  # before the stages that come first in a pipeline have run for hours
@@ -59,8 +62,14 @@ def check_params(params: BuildManifest) -> None:
         ("confidence", 0.5 < params.confidence < 1, "(0.5, 1)"),
         ("evidence", params.evidence in ("model", "audited"), "model, audited"),
         ("leaks", params.leaks in ("drop", "keep"), "drop, keep"),
+        ("keep", params.keep in ("precise", "all"), "precise, all"),
         ("min_images", params.min_images >= 1, "1 and more"),
-        ("resampling", params.resampling in ("none", "sqrt", "uniform"), "none, sqrt, uniform"),
+        (
+            "max_per_class",
+            params.max_per_class is None or params.max_per_class >= params.min_images,
+            f"min_images ({params.min_images}) and more",
+        ),
+        ("resampling", params.resampling in ("none", "sqrt", "uniform", "inverse"), "none, sqrt, uniform, inverse"),
         ("resampling_t", 0 < params.resampling_t <= 1, "(0, 1]"),
         ("val_share", 0 <= params.val_share < 1, "[0, 1)"),
     )
@@ -72,24 +81,33 @@ def check_params(params: BuildManifest) -> None:
 def run(tables: Tables, params: BuildManifest) -> Mapping[str, Rows]:
     """Select labels, class by class, and write down what was left out and why."""
     con = tables.connect()
-    manifest_id = manifest_name(tables, asdict(params))
+    parameters = asdict(params)
+    manifest_id = manifest_name(tables, parameters)
+    values = {**parameters, "manifest_id": manifest_id, "seed": str(params.seed)}
+    check_scores(con)
     con.execute("CREATE TEMP TABLE direct AS SELECT image_id, class_key FROM image_labels WHERE origin = 'direct'")
-    con.execute("CREATE TEMP TABLE whole AS " + _sql("image_exclusions"), {"leaks": params.leaks})
+    _keep_as(con, "whole", "image_exclusions", values)
     con.execute(f"CREATE TEMP TABLE pairs AS FROM ({_sql('direct_labels')}) ANTI JOIN whole USING (image_id)")
-    classes = _decide_classes(con, params)
-    con.register("decisions", pa.Table.from_pylist(classes, schema=_DECISIONS))
-    values: dict[str, Any] = {
-        "resampling": params.resampling,
-        "resampling_t": params.resampling_t,
-        "val_share": params.val_share,
-    }
-    values |= {"manifest_id": manifest_id, "seed": str(params.seed)}
-    columns = [column.name for column in table_schema("manifest_classes").columns]
-    rows = [{name: {"manifest_id": manifest_id, **row}[name] for name in columns} for row in classes]
+    places = place_classes(con, params.min_images) if params.roll_up else {}
+    con.register("places", pa.table({"class_key": [*places], "place": [*places.values()]}, schema=_PLACES))
+    _keep_as(con, "usable", "usable_labels", values)
+    classes = decide_classes(con, params, places)
+    con.register("decisions", decisions_table(classes))
+    _keep_as(con, "fates", "label_fates", values)
+    _keep_as(con, "kept", "kept_labels", values)
+    n_inherited = dict(
+        con.sql("SELECT class_key, count(*) FROM kept WHERE origin = 'inherited' GROUP BY ALL").fetchall()
+    )
+    rows = [{**row, "manifest_id": manifest_id, "n_inherited": n_inherited.get(row["class_key"], 0)} for row in classes]
+    made_from = {"parameters": parameters, "inputs": input_digests(tables)}
+    origins = "SELECT ? AS manifest_id, image_id, class_key, origin, direct_key FROM kept WHERE origin <> 'direct'"
     return {
-        "manifest_classes": pa.Table.from_pylist(rows, schema=table_schema("manifest_classes").arrow),
-        "manifest": con.sql(_sql("manifest_images"), params=values),
-        "exclusions": con.sql(_sql("label_exclusions"), params={"manifest_id": manifest_id}),
+        "manifests": _rows("manifests", [{"manifest_id": manifest_id, **{k: _json(v) for k, v in made_from.items()}}]),
+        "manifest_classes": _rows("manifest_classes", rows),
+        "manifest": _query(con, "manifest_images", values),
+        "manifest_origins": con.sql(origins, params=[manifest_id]),
+        "manifest_losses": _query(con, "manifest_losses", values),
+        "exclusions": _query(con, "label_exclusions", values),
     }
 
 
@@ -97,65 +115,34 @@ def _sql(name: str) -> str:
     return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def _decide_classes(con: duckdb.DuckDBPyConnection, params: BuildManifest) -> list[dict[str, Any]]:
-    """What becomes of each class with a direct label: columns of manifest_classes, and rule and detail for its losses.
-
-    class_id is dense over the kept classes, in order of class_key.
-    """
-    names = dict(con.sql("SELECT class_key, name FROM classes").fetchall())
-    out = {row[0] for row in con.sql("SELECT image_id FROM whole WHERE rule <> 'no_label'").fetchall()}
-    asked = read_asked(con)
-    rows = {each.class_key: _decide(each, asked.get(each.class_key), out, params) for each in read_labels(con)}
-    nothing = ClassLabels("", [], [], np.zeros(0), [])
-    classes: list[dict[str, Any]] = []
-    n_kept = 0
-    for (class_key,) in con.sql("SELECT DISTINCT class_key FROM direct ORDER BY 1").fetchall():
-        row = rows.get(class_key) or _decide(nothing, None, out, params)
-        is_kept = row["status"] == "kept"
-        name = names.get(class_key, class_key)
-        classes.append({"class_key": class_key, "name": name, "class_id": n_kept if is_kept else None, **row})
-        n_kept += is_kept
-    return classes
+def _named(sql: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the values those that a query asks for: DuckDB refuses more."""
+    return {name: values[name] for name in re.findall(r"\$([a-z_]+)", sql)}
 
 
-def _decide(labels: ClassLabels, asked: Asked | None, out: set[str], params: BuildManifest) -> dict[str, Any]:
-    from curate.noise.select import select_by_audits, select_by_model
-
-    labels = labels.without(out)
-    p = labels.p_correct
-    alpha = 1 - params.confidence
-    if params.evidence == "model":
-        decision = select_by_model(p, params.min_precision, alpha, params.min_images)
-    else:
-        looks = class_looks(labels, asked)
-        decision = select_by_audits(p, looks, params.min_precision, alpha, params.min_images)
-    n_kept = int((p >= decision.threshold).sum()) if decision.threshold is not None else 0
-    row = {
-        "status": decision.status,
-        "threshold": decision.threshold,
-        "n_pairs": len(p),
-        "n_kept": n_kept,
-        "kept_precision": decision.estimate.precision if decision.estimate and decision.status == "kept" else None,
-        "kept_ci_low": decision.estimate.low if decision.estimate and decision.status == "kept" else None,
-        "evidence": params.evidence,
-        "n_more_audits": decision.n_more_audits,
-    }
-    rule, detail = _reason(row, params)
-    return {**row, "rule": rule, "detail": detail}
+def _query(con: duckdb.DuckDBPyConnection, name: str, values: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+    sql = _sql(name)
+    return con.sql(sql, params=_named(sql, values))
 
 
-def _reason(row: Mapping[str, Any], params: BuildManifest) -> tuple[str, str]:
-    if row["status"] == "kept":
-        return "below_threshold", ""
-    if row["status"] == "undecided":
-        return "class_undecided", f"needs about {row['n_more_audits']} more audits"
-    what = "estimated precision" if params.evidence == "model" else "audited precision"
-    return "class_excluded", f"no {params.min_images} labels with {what} {params.min_precision:g}"
+def _keep_as(con: duckdb.DuckDBPyConnection, table: str, name: str, values: Mapping[str, Any]) -> None:
+    sql = _sql(name)
+    con.execute(f"CREATE TEMP TABLE {table} AS {sql}", _named(sql, values))
+
+
+def _rows(table: str, rows: list[dict[str, Any]]) -> pa.Table:
+    columns = [column.name for column in table_schema(table).columns]
+    known = [{name: row[name] for name in columns} for row in rows]
+    return pa.Table.from_pylist(known, schema=table_schema(table).arrow)
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 STAGE = QueryStage(
     name="build-manifest",
-    version=4,
+    version=5,
     params=BuildManifest,
     reads=(
         "mentions",
@@ -169,7 +156,7 @@ STAGE = QueryStage(
         "sources",
     ),
     optional=("near_duplicates", "audits", "audit_samples", "audit_frames", "tombstones", "duplicate_clusters"),
-    writes=("manifest_classes", "manifest", "exclusions"),
+    writes=("manifests", "manifest_classes", "manifest", "manifest_origins", "manifest_losses", "exclusions"),
     run=run,
     locations=True,
     retain="manifest_id",

@@ -26,7 +26,7 @@ INPUTS = (
 )  # fmt: skip
 """Tables that a manifest is made from."""
 
-RULES = 2
+RULES = 3
 """Raised when the same inputs and parameters would give another manifest."""
 
 _STATEMENTS = {

@@ -16,7 +16,7 @@ EVAL_PARTS = {"embed": 2, "dedup": 2}
 """Parts that do not come from tars of posts."""
 
 
-RETAINED = ("manifest", "manifest_classes", "exclusions")
+RETAINED = ("manifests", "manifest", "manifest_classes", "manifest_origins", "manifest_losses", "exclusions")
 """Tables that keep the rows of earlier manifests; what is exported has those of the newest."""
 
 

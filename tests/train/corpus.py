@@ -72,8 +72,9 @@ def class_rows(n_classes: int = 4) -> pa.Table:
         "evidence": ["model"] * (n_classes + 1),
     }
     n = n_classes + 1
-    unset = {"kept_precision": None, "kept_ci_low": None, "n_more_audits": None}
-    rows = {"manifest_id": ["m1"] * n, **kept, "n_pairs": [9] * n, "n_kept": [9] * n}
+    unset = {"kept_precision": None, "kept_ci_low": None, "n_more_audits": None, "rolled_up_to": None}
+    none = {name: [0] * n for name in ("n_weighted", "n_inherited", "n_audited", "n_looks")}
+    rows = {"manifest_id": ["m1"] * n, **kept, "n_pairs": [9] * n, "n_kept": [9] * n, **none}
     return conform(pa.table({**rows, **{name: pa.nulls(n) for name in unset}}), "manifest_classes")
 
 

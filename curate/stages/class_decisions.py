@@ -1,0 +1,165 @@
+"""What becomes of each class in a manifest: rolled up, kept, excluded or undecided."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from curate.errors import MissingTableError
+from curate.stages.labels import Asked, ClassLabels, class_looks, read_asked
+
+if TYPE_CHECKING:
+    from curate.stages.build_manifest import BuildManifest
+
+_SQL = Path(__file__).parent / "sql"
+_DECISIONS = pa.schema(
+    [
+        ("class_key", pa.string()),
+        ("name", pa.string()),
+        ("class_id", pa.int32()),
+        ("status", pa.string()),
+        ("threshold", pa.float64()),
+        ("rule", pa.string()),
+        ("detail", pa.string()),
+    ]
+)
+
+
+def check_scores(con: duckdb.DuckDBPyConnection) -> None:
+    """Refuse labels that nothing is known about.
+
+    Raises:
+        MissingTableError: label_scores does not know a direct label.
+    """
+    sql = (_SQL / "direct_labels.sql").read_text(encoding="utf-8")
+    n_labels, n_scored = con.sql(f"SELECT count(*), count(p_correct) FROM ({sql})").fetchall()[0]
+    if n_scored < n_labels:
+        raise MissingTableError(
+            f"{n_labels - n_scored} of {n_labels} direct labels have no score",
+            where="label_scores",
+            fix="Run curate score-labels.",
+        )
+
+
+def place_classes(con: duckdb.DuckDBPyConnection, min_images: int) -> dict[str, str]:
+    """Classes with too few labels, each with the class above that takes its labels over.
+
+    The rule is that of build-hierarchy: deepest classes first, each to the nearest class above that has enough labels, or
+    gets enough this way; an image counts once. Only a class that has labels of its own takes others over.
+
+    Args:
+        con: Connection with pairs, ancestors and classes.
+        min_images: Labels that a class needs.
+
+    Returns:
+        Class → class above it. Classes below none that has enough are left out.
+    """
+    from curate.wordnet.rollup import DISCARDED, Above, merge_rare
+
+    rows = con.execute(
+        "SELECT class_key, count(*), CASE WHEN count(*) < $1 THEN list(image_id) END, any_value(depth) "
+        "FROM pairs LEFT JOIN classes USING (class_key) GROUP BY class_key ORDER BY class_key",
+        [min_images],
+    ).fetchall()
+    keys = [row[0] for row in rows]
+    node = {key: index for index, key in enumerate(keys)}
+    rare = {node[key]: set(images) for key, _, images, _ in rows if images is not None}
+    near: dict[int, list[int]] = {each: [] for each in rare}
+    above = con.execute(
+        "SELECT a.class_key, ancestor_key FROM ancestors AS a JOIN classes AS c ON c.class_key = ancestor_key "
+        "WHERE distance > 0 ORDER BY a.class_key, distance, depth DESC, ancestor_key"
+    ).fetchall()
+    for key, ancestor in above:
+        if ancestor in node and node.get(key) in rare:
+            near[node[key]].append(node[ancestor])
+    depths = np.asarray([row[3] or 0 for row in rows], np.int32)
+    place = merge_rare({node[row[0]]: row[1] for row in rows}, rare, Above({}, near), depths, min_images)
+    return {keys[a]: keys[b] for a, b in place.items() if b not in (a, DISCARDED)}
+
+
+def decide_classes(
+    con: duckdb.DuckDBPyConnection, params: "BuildManifest", places: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """What becomes of each class with a direct label, in order of class_key.
+
+    Args:
+        con: Connection with direct, usable, classes and the tables of audits.
+        params: Parameters of build-manifest.
+        places: Classes that were rolled up.
+
+    Returns:
+        Columns of manifest_classes, and rule and detail for what the class loses. class_id is dense over the classes of
+        which the manifest has labels.
+    """
+    names = dict(con.sql("SELECT class_key, name FROM classes").fetchall())
+    asked = read_asked(con)
+    rows = {each.class_key: _decide(each, asked.get(each.class_key), params) for each in _usable_labels(con)}
+    nothing = ClassLabels("", [], [], np.zeros(0), [])
+    classes: list[dict[str, Any]] = []
+    n_classes = 0
+    for (class_key,) in con.sql("SELECT DISTINCT class_key FROM direct ORDER BY 1").fetchall():
+        row = rows.get(class_key) or _decide(nothing, None, params)
+        is_there = row["n_kept"] + row["n_weighted"] > 0
+        known = {"class_key": class_key, "name": names.get(class_key, class_key), "rolled_up_to": places.get(class_key)}
+        classes.append({**known, "class_id": n_classes if is_there else None, **row})
+        n_classes += is_there
+    return classes
+
+
+def decisions_table(classes: list[dict[str, Any]]) -> pa.Table:
+    """What the SQL files of build-manifest know as decisions."""
+    return pa.Table.from_pylist(classes, schema=_DECISIONS)
+
+
+def _usable_labels(con: duckdb.DuckDBPyConnection) -> Iterator[ClassLabels]:
+    """Labels that the selection may choose from, class by class."""
+    query = "SELECT class_key, image_id, sha256, p_correct FROM usable WHERE rule IS NULL ORDER BY class_key, image_id"
+    rows: pa.Table = con.sql(query).to_arrow_table()
+    keys = rows["class_key"].to_numpy()
+    starts = np.flatnonzero(np.append([True], keys[1:] != keys[:-1])[: len(keys)])
+    for start, end in zip(starts, np.append(starts[1:], len(keys)), strict=True):
+        found = rows.slice(start, end - start)
+        digests = found["sha256"].fill_null("").to_pylist()
+        p = found["p_correct"].to_numpy()
+        yield ClassLabels(keys[start], found["image_id"].to_pylist(), digests, p, [None] * len(p))
+
+
+def _decide(labels: ClassLabels, asked: Asked | None, params: "BuildManifest") -> dict[str, Any]:
+    from curate.noise.select import select_by_audits, select_by_model
+
+    p = labels.p_correct
+    alpha = 1 - params.confidence
+    looks = class_looks(labels, asked)
+    if params.evidence == "model":
+        decision = select_by_model(p, params.min_precision, alpha, params.min_images)
+    else:
+        decision = select_by_audits(p, looks, params.min_precision, alpha, params.min_images)
+    n_kept = int((p >= decision.threshold).sum()) if decision.threshold is not None else 0
+    weighted = params.keep == "all" and len(p) >= params.min_images
+    row = {
+        "status": decision.status,
+        "threshold": decision.threshold,
+        "n_pairs": len(p),
+        "n_kept": n_kept,
+        "n_weighted": len(p) - n_kept if weighted else 0,
+        "kept_precision": decision.estimate.precision if decision.estimate and decision.status == "kept" else None,
+        "kept_ci_low": decision.estimate.low if decision.estimate and decision.status == "kept" else None,
+        "evidence": params.evidence,
+        "n_audited": int(looks[-1].judged.sum()) if looks else 0,
+        "n_looks": len(looks),
+        "n_more_audits": decision.n_more_audits,
+    }
+    rule, detail = _reason(row, params)
+    return {**row, "rule": rule, "detail": detail}
+
+
+def _reason(row: Mapping[str, Any], params: "BuildManifest") -> tuple[str, str]:
+    if row["status"] == "kept":
+        return "below_threshold", ""
+    if row["status"] == "undecided":
+        return "class_undecided", f"needs about {row['n_more_audits']} more audits"
+    what = "estimated precision" if params.evidence == "model" else "audited precision"
+    return "class_excluded", f"no {params.min_images} labels with {what} {params.min_precision:g}"

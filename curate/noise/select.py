@@ -85,6 +85,10 @@ def select_by_audits(
     look at a class has an error of its own; the look that proves most decides. The chance that a set below the target
     is kept is at most alpha in all.
 
+    The pairs may be fewer than were drawn from, if scores alone chose them: a random sample of a stratum is one of any
+    part of it that was fixed without the verdicts. So a cap comes before this test. To take the best of what the test
+    kept would leave a smaller set, for which nothing was shown.
+
     Args:
         p_correct: (R,) scores of a class.
         looks: What people said about the same pairs, in order; none where nothing was drawn.

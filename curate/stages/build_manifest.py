@@ -41,7 +41,7 @@ class BuildManifest:
     inherit: bool = param(False, help="Fill in the classes above each kept label, as far as the manifest has them")
     resampling: Literal["none", "sqrt", "uniform", "inverse"] = param(
         "none",
-        help="How strongly to repeat images of rare classes: not at all, by √(t / share), t / share, or 1 / share",
+        help="How strongly to repeat images of rare classes: by nothing, √(t / share), t / share, or 1 / share",
     )
     resampling_t: float = param(0.001, help="t: share of images below which sqrt and uniform count a class as rare")
     val_share: float = param(0.0, help="Share of images to hold out as split val; copies stay together, in [0, 1)")

@@ -47,8 +47,8 @@ def check_scores(con: duckdb.DuckDBPyConnection) -> None:
 def place_classes(con: duckdb.DuckDBPyConnection, min_images: int) -> dict[str, str]:
     """Classes with too few labels, each with the class above that takes its labels over.
 
-    The rule is that of build-hierarchy: deepest classes first, each to the nearest class above that has enough labels, or
-    gets enough this way; an image counts once. Only a class that has labels of its own takes others over.
+    The rule is that of build-hierarchy: deepest classes first, each to the nearest class above that has enough labels,
+    or gets enough this way; an image counts once. Only a class that has labels of its own takes others over.
 
     Args:
         con: Connection with pairs, ancestors and classes.

@@ -1,5 +1,6 @@
 """Caps, roll-ups, weights, inherited labels, repeats and splits of build-manifest, on planted labels."""
 
+import itertools
 import json
 from collections import Counter
 
@@ -204,9 +205,8 @@ def test_inherited_labels_follow_their_child(tmp_path):
     assert rules[10, "c00"]["rule"] == "below_threshold", "as given it is out; what the child implies is another label"
     row = classes_of(found)["c00"]
     assert (row["n_kept"], row["n_inherited"]) == (10, 10) and "c01" not in classes_of(found)
-    assert set(labels_of(build(tables, tmp_path, min_precision=0.85))) == {
-        pair for pair in kept if pair not in origins_of(found)
-    }
+    direct = {pair for pair in kept if pair not in origins_of(found)}
+    assert set(labels_of(build(tables, tmp_path, min_precision=0.85))) == direct
 
 
 def test_an_inherited_label_has_the_weight_of_its_child(tmp_path):
@@ -246,7 +246,7 @@ def repeats(counts, resampling, t=0.001):
     [("none", 0.001, 1.0, 281), ("sqrt", 0.001, 1.19, 105), ("sqrt", 0.01, 2.46, 33), ("uniform", 0.01, 10.3, 3.9)],
 )
 def test_resampling_of_a_long_tail(resampling, t, epoch, spread):
-    """200,000 images of 1,000 classes after Zipf's law: how long an epoch is, and the ten largest to the hundred smallest."""
+    """200,000 images of 1,000 classes after Zipf's law: length of an epoch; ten largest to hundred smallest classes."""
     share = 1 / np.arange(1, 1001)
     counts = np.rint(200_000 * share / share.sum()).astype(int)
     shown = counts * repeats(counts, resampling, t)
@@ -291,7 +291,7 @@ def check_sums(found, labels):
     assert set(kept) | set(out) | {pair for pair in direct if pair[0] in whole} == direct
     losses = sorted(found["manifest_losses"].to_pylist(), key=lambda row: row["step"])
     assert losses[0]["n_labels_left"] == len(direct)
-    for before, row in zip(losses, losses[1:], strict=False):
+    for before, row in itertools.pairwise(losses):
         assert row["n_labels_left"] == before["n_labels_left"] - row["n_labels"]
         assert row["n_images_left"] == before["n_images_left"] - row["n_images"]
     assert losses[-1]["n_labels_left"] == len(kept)
@@ -300,7 +300,7 @@ def check_sums(found, labels):
     by_rule.update(rules[image, ""]["rule"] for image, _ in direct if image in whole)
     assert by_rule == {row["rule"]: row["n_labels"] for row in losses if row["n_labels"]}
     for key, row in classes_of(found).items():
-        n = {origin: 0 for origin in ("direct", "rolled_up", "inherited")}
+        n = dict.fromkeys(("direct", "rolled_up", "inherited"), 0)
         n.update(Counter(origins.get(pair, ("direct", ""))[0] for pair in labels_of(found) if pair[1] == key))
         assert (
             row["n_kept"] + row["n_weighted"] == n["direct"] + n["rolled_up"] and row["n_inherited"] == n["inherited"]

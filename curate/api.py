@@ -195,6 +195,56 @@ class Session:
             raise MissingInputError("no manifest yet", fix="Run 'curate build-manifest --min-precision 0.8'.")
         return commit.latest
 
+    def find_manifest(self, name: str) -> str:
+        """The manifest_id that is named by itself or by its beginning.
+
+        Raises:
+            MissingInputError: No manifest, or more than one, goes by that name.
+        """
+        ids = sorted(row[0] for row in self.connect().sql("SELECT manifest_id FROM manifests").fetchall())
+        found = [each for each in ids if each == name] or [each for each in ids if name and each.startswith(name)]
+        if not ids:
+            raise MissingInputError(
+                f"no manifest '{name}'", fix="There is none yet: run 'curate build-manifest --min-precision 0.8'."
+            )
+        if len(found) > 1:
+            raise MissingInputError(f"'{name}' names several manifests", fix=f"Give one: {', '.join(found)}.")
+        if not found:
+            fix = nearest(name, ids) if len(ids) > 5 else f"There are: {', '.join(ids)}."
+            raise MissingInputError(f"no manifest '{name}', and no such folder", fix=fix)
+        return str(found[0])
+
+    def datasheet(self, manifest: str | None = None) -> dict[str, Any]:
+        """What a manifest holds, how precise its labels are and how one knows, as JSON values.
+
+        Args:
+            manifest: Its id, or how it begins; None = the newest.
+
+        Raises:
+            MissingInputError: There is no such manifest.
+        """
+        from curate.stages.datasheet import datasheet
+
+        manifest_id = self.newest_manifest() if manifest is None else self.find_manifest(manifest)
+        return datasheet(self.store.all_tables(), manifest_id)
+
+    def diff(self, old: str, new: str, *, labels: bool = False) -> duckdb.DuckDBPyRelation:
+        """How two manifests of this workspace differ.
+
+        Args:
+            old: Id of a manifest, or how it begins.
+            new: The one to compare with it.
+            labels: Each label that became something else, in place of counts.
+
+        Raises:
+            MissingInputError: There is no such manifest.
+        """
+        from curate.stages.manifest_diff import changed_labels, compare, differences, stored_side
+
+        con = self.connect()
+        compare(con, *(stored_side(con, self.find_manifest(name)) for name in (old, new)))
+        return changed_labels(con) if labels else differences(con)
+
     def export_manifest(self, folder: str | os.PathLike[str] | None = None) -> Path:
         """Write the newest manifest as a folder that training reads without the workspace, see `open_manifest`.
 
@@ -210,9 +260,8 @@ class Session:
         from curate.stages.build_manifest import export_manifest
 
         manifest_id = self.newest_manifest()
-        commit = self.store.commit_of("build-manifest")
         out = Path(folder) if folder else self.folder / "manifests" / manifest_id
-        return export_manifest(self.store.all_tables(), manifest_id, out, parameters=commit.params if commit else {})
+        return export_manifest(self.store.all_tables(), manifest_id, out)
 
     def _with_earlier(self, stage: Stage, params: dict[str, Any]) -> dict[str, Any]:
         name, commit = _ADDS_UP.get(stage.name), self.store.commit_of(stage.name)

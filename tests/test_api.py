@@ -16,8 +16,8 @@ from tests.cli.shared import PYTHON, environment
 
 PUBLIC = ["Session", "__version__", "errors", "open", "open_manifest", "run"]
 SESSION = {
-    "arrow", "check_files", "connect", "digests", "drop", "export_manifest", "find_image", "folder", "newest_manifest",
-    "plan", "read_pipeline", "run", "run_steps", "sql", "store", "table",
+    "arrow", "check_files", "connect", "datasheet", "diff", "digests", "drop", "export_manifest", "find_image",
+    "find_manifest", "folder", "newest_manifest", "plan", "read_pipeline", "run", "run_steps", "sql", "store", "table",
 }  # fmt: skip
 
 

@@ -174,6 +174,36 @@ def why(
 
 
 @app.command()
+def diff(
+    context: typer.Context,
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Id of a manifest (or its beginning), or its folder.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The one to compare with it.")],
+    labels: Annotated[bool, typer.Option("--labels", help="List each label that became something else.")] = False,
+    form: Annotated[str, typer.Option("--format", help="table, csv or json (one object per line).")] = "table",
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Say how two manifests differ: parameters, inputs, classes, and what became of each label."""
+    from curate.cli.manifests import show_diff
+
+    show_diff(lambda: find_workspace(workspace or context.obj), old, new, labels, form)
+
+
+@app.command()
+def datasheet(
+    context: typer.Context,
+    manifest: Annotated[
+        str | None, typer.Argument(metavar="[MANIFEST]", help="Its id or folder (default: the newest).")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="markdown or json.")] = "markdown",
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Say what a manifest holds, how precise its labels are and how one knows."""
+    from curate.cli.manifests import show_datasheet
+
+    show_datasheet(lambda: find_workspace(workspace or context.obj), manifest, form)
+
+
+@app.command()
 def train(
     manifest: Annotated[str, typer.Argument(metavar="MANIFEST", help="Folder that build-manifest wrote.")],
     recipe: Annotated[str, typer.Option(metavar="NAME|FILE", help="Training recipe.")] = "quickstart",

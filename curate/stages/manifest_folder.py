@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ import pyarrow.parquet as pq
 from curate.errors import InputError, MissingInputError
 from curate.schema import combine_digests, conform, digest_rows
 from curate.stage import Tables
+from curate.stages.datasheet import datasheet
+from curate.stages.datasheet_text import render
 
 ROWS_PER_SHARD = 500_000
 
@@ -29,9 +30,17 @@ INPUTS = (
 RULES = 3
 """Raised when the same inputs and parameters would give another manifest."""
 
+FILES = {
+    "manifest_classes": "classes.parquet",
+    "manifest_origins": "origins.parquet",
+    "exclusions": "exclusions.parquet",
+}
+"""Files of an export beside the manifest itself, by table."""
+
 _STATEMENTS = {
     "model": "model-based, no guarantee",
-    "audited": "audited: for each kept class a one-sided lower bound from designed audits reaches min_precision",
+    "audited": "audited: for each kept class, as far as its labels have full weight, a one-sided lower bound from "
+    "designed audits reaches min_precision",
 }
 
 
@@ -54,19 +63,15 @@ def input_digests(tables: Tables) -> dict[str, str]:
     return {name: combine_digests([part.digest for part in tables.parts(name)]) for name in INPUTS}
 
 
-def export_manifest(
-    tables: Tables, manifest_id: str, out: Path, *, parameters: Mapping[str, Any] | None = None
-) -> Path:
+def export_manifest(tables: Tables, manifest_id: str, out: Path) -> Path:
     """Write a manifest as a stand-alone folder; the same manifest gives the same bytes.
 
     The folder appears whole or not at all, and replaces an earlier export at the same place.
 
     Args:
-        tables: manifest, manifest_classes, exclusions, sources, and INPUTS where parameters are given.
+        tables: What build-manifest writes, and sources.
         manifest_id: Which manifest.
         out: Folder to write; new, empty, or an earlier export.
-        parameters: Parameters of build-manifest, JSON values. Provenance names parameters and input digests only where
-            they lead to this manifest_id; inputs that changed since cannot be named.
 
     Returns:
         The folder.
@@ -75,16 +80,19 @@ def export_manifest(
         MissingInputError: There is no such manifest.
         InputError: Something else lies at `out`.
     """
-    rows = {name: _rows_of(tables, name, manifest_id) for name in ("manifest", "manifest_classes", "exclusions")}
-    if not rows["manifest_classes"].num_rows:
-        raise MissingInputError(f"no manifest '{manifest_id}'", fix="See curate sql 'FROM manifest_classes'.")
+    rows = {name: _rows_of(tables, name, manifest_id) for name in ("manifest", *FILES)}
+    if manifest_id not in tables.arrow("manifests", ["manifest_id"])["manifest_id"].to_pylist():
+        raise MissingInputError(f"no manifest '{manifest_id}'", fix="See curate sql 'FROM manifests'.")
     out = Path(out).absolute()
     if out.exists() and not (out / "provenance.json").is_file() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"'{out}' is there and is no manifest", fix="Give a new or an empty folder.")
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
-        _write(partial, rows, _provenance(tables, manifest_id, rows, parameters))
+        facts = datasheet(tables, manifest_id)
+        _write(partial, rows, _provenance(tables, rows, facts))
+        _write_text(partial / "datasheet.json", to_json(facts))
+        _write_text(partial / "DATASHEET.md", render(facts))
         _replace(partial, out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -97,30 +105,24 @@ def _rows_of(tables: Tables, name: str, manifest_id: str) -> pa.Table:
     return conform(rows.filter(pc.equal(rows["manifest_id"], manifest_id)).sort_by(keys), name).combine_chunks()
 
 
-def _provenance(
-    tables: Tables, manifest_id: str, rows: Mapping[str, pa.Table], parameters: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    used = set(rows["manifest"]["source"].unique().to_pylist())
+def _provenance(tables: Tables, rows: Mapping[str, pa.Table], facts: Mapping[str, Any]) -> dict[str, Any]:
+    used = {source["source"] for source in facts["holds"]["sources"]}
     sources = tables.arrow("sources", ["source", "root"]).to_pylist()
-    evidence = rows["manifest_classes"]["evidence"][0].as_py()
     status = pc.value_counts(rows["manifest_classes"]["status"]).to_pylist()
-    known = parameters is not None and manifest_name(tables, parameters) == manifest_id
-    try:
-        curate_version = version("curate")
-    except PackageNotFoundError:
-        curate_version = "unknown"
     return {
-        "manifest_id": manifest_id,
-        "curate_version": curate_version,
-        "evidence": evidence,
-        "statement": _STATEMENTS[evidence],
-        "parameters": dict(parameters) if known and parameters is not None else None,
-        "inputs": input_digests(tables) if known else None,
+        **{name: facts[name] for name in ("manifest_id", "curate_version", "parameters", "inputs")},
+        "evidence": facts["precision"]["evidence"],
+        "statement": _STATEMENTS[facts["precision"]["evidence"]],
         "sources": {row["source"]: row["root"] for row in sources if row["source"] in used},
         "digests": {name: digest_rows(table, name)[0] for name, table in rows.items()},
         "n_rows": {name: table.num_rows for name, table in rows.items()},
         "n_classes": {each["values"]: each["counts"] for each in status},
     }
+
+
+def to_json(value: Mapping[str, Any]) -> str:
+    """JSON that people can read too; the same value gives the same text."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _write(folder: Path, rows: Mapping[str, pa.Table], provenance: Mapping[str, Any]) -> None:
@@ -129,13 +131,16 @@ def _write(folder: Path, rows: Mapping[str, pa.Table], provenance: Mapping[str, 
     for index in range(n_shards):
         shard = manifest.slice(index * ROWS_PER_SHARD, ROWS_PER_SHARD)
         pq.write_table(shard, folder / f"manifest-{index:05d}-of-{n_shards:05d}.parquet", compression="zstd")
-    pq.write_table(rows["manifest_classes"], folder / "classes.parquet", compression="zstd")
-    pq.write_table(rows["exclusions"], folder / "exclusions.parquet", compression="zstd")
-    text = json.dumps(provenance, indent=2, sort_keys=True, ensure_ascii=False)
-    (folder / "provenance.json").write_text(text + "\n", encoding="utf-8")
+    for name, file in FILES.items():
+        pq.write_table(rows[name], folder / file, compression="zstd")
+    _write_text(folder / "provenance.json", to_json(provenance))
     umask = os.umask(0)
     os.umask(umask)
     folder.chmod(0o777 & ~umask)  # mkdtemp made it private
+
+
+def _write_text(file: Path, text: str) -> None:
+    file.write_text(text, encoding="utf-8")
 
 
 def _replace(partial: Path, out: Path) -> None:

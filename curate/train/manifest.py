@@ -96,7 +96,7 @@ def open_manifest(folder: Path | str, roots: Mapping[str, str | Path] | None = N
     """
     folder = Path(folder)
     manifest_id, sources, n_rows = _provenance(folder)
-    rows = pa.concat_tables([_table(shard, "manifest") for shard in _shards(folder)])
+    rows = pa.concat_tables([_table(shard, "manifest") for shard in manifest_files(folder)])
     if n_rows is not None and rows.num_rows != n_rows:
         raise FormatError(f"{rows.num_rows} rows, provenance.json says {n_rows}", where=str(folder))
     classes = _table(folder / "classes.parquet", "manifest_classes")
@@ -187,7 +187,7 @@ def _provenance(folder: Path) -> tuple[str, dict[str, str], int | None]:
     return manifest_id, sources, n_rows
 
 
-def _shards(folder: Path) -> list[Path]:
+def manifest_files(folder: Path) -> list[Path]:
     """The Parquet files of the manifest, complete and of one export."""
     found = sorted(folder.glob("manifest-*.parquet"))
     matches = [_SHARD.fullmatch(path.name) for path in found]

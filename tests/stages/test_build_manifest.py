@@ -220,12 +220,11 @@ def files(folder):
 
 def test_export(corpus, tmp_path, monkeypatch):
     tables, _ = corpus
-    params = BuildManifest(min_precision=0.8)
     found = build(tables, tmp_path)
     name = found["manifest"]["manifest_id"][0].as_py()
     every = memory(tables | found, tmp_path)
     monkeypatch.setattr("curate.stages.manifest_folder.ROWS_PER_SHARD", 30)
-    out = export_manifest(every, name, tmp_path / "out" / "m", parameters=asdict(params))
+    out = export_manifest(every, name, tmp_path / "out" / "m")
     first = files(out)
     shards = [path for path in first if path.startswith("manifest-")]
     assert shards == [f"manifest-{i:05d}-of-{len(shards):05d}.parquet" for i in range(len(shards))] and len(shards) > 1
@@ -234,12 +233,10 @@ def test_export(corpus, tmp_path, monkeypatch):
     provenance = json.loads(first["provenance.json"])
     assert provenance["statement"] == "model-based, no guarantee"
     assert provenance["sources"] == {"web": "/data"}
-    assert provenance["parameters"] == asdict(params) and len(provenance["inputs"]) == 15
+    assert provenance["parameters"] == asdict(BuildManifest(min_precision=0.8)) and len(provenance["inputs"]) == 15
     assert provenance["digests"]["manifest"] == digest_rows(found["manifest"], "manifest")[0]
-    assert files(export_manifest(every, name, out, parameters=asdict(params))) == first
+    assert files(export_manifest(every, name, out)) == first
     assert [path.name for path in out.parent.iterdir()] == ["m"]
-    other = export_manifest(every, name, tmp_path / "other", parameters={"min_precision": 0.7})
-    assert json.loads((other / "provenance.json").read_bytes())["parameters"] is None
 
 
 def test_export_refuses(corpus, tmp_path):

@@ -126,8 +126,12 @@ _WHY = (
      "SELECT o.image_id, i.key, o.is_representative FROM duplicate_clusters AS m "
      "JOIN duplicate_clusters AS o USING (cluster_id) JOIN images AS i ON i.image_id = o.image_id "
      "WHERE m.image_id = $1 AND o.image_id <> $1 ORDER BY ALL"),
-    ("in manifests", "SELECT manifest_id, class_keys, p_correct, repeat_factor, split FROM manifest "
-                     "WHERE image_id = $1 ORDER BY ALL"),
+    ("in manifests", "SELECT manifest_id, class_keys, label_weights, p_correct, repeat_factor, split "
+                     "FROM manifest WHERE image_id = $1 ORDER BY ALL"),
+    ("labels there that stand for another",
+     "SELECT o.manifest_id, o.class_key, c.name, o.origin, o.direct_key, d.name AS direct_name "
+     "FROM manifest_origins AS o LEFT JOIN classes AS c ON c.class_key = o.class_key LEFT JOIN classes AS d ON d.class_key = o.direct_key "
+     "WHERE image_id = $1 ORDER BY ALL"),
     ("left out of manifests", "SELECT manifest_id, class_key, stage, rule, detail FROM exclusions "
                               "WHERE image_id = $1 ORDER BY ALL"),
 )  # fmt: skip

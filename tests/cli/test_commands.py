@@ -95,6 +95,31 @@ def test_why_asks_back_where_several_are_meant(own: Commands, corpus):
     assert "source: posts" in own("why", found["image_id"])
 
 
+def test_diff_and_datasheet_of_manifests(own: Commands, tmp_path, monkeypatch):
+    [first] = rows(own, "SELECT manifest_id FROM manifests")
+    old, folder = first["manifest_id"], tmp_path / "strict"
+    own("build-manifest", "--min-precision", 0.97, "--max-per-class", 12, "--out", folder)
+    [new] = {row["manifest_id"] for row in rows(own, "SELECT manifest_id FROM manifests")} - {old}
+    told = own("diff", old[:6], new)
+    assert told == own("diff", old, folder) and f"old {old}, new {new}" in told
+    for part in ("parameters that differ", "max_per_class", "over_cap", "classes that differ"):
+        assert part in told
+    parts = [json.loads(line) for line in own("diff", old, new, "--format", "json").splitlines()]
+    [labels] = [row for row in parts if (row["part"], row["item"]) == ("summary", "labels")]
+    changed = list(csv.DictReader(io.StringIO(own("diff", old, new, "--labels", "--format", "csv"))))
+    assert sum(row["old"] == "kept" for row in changed) == labels["n_dropped"] > 0
+    assert (
+        own("datasheet") == own("datasheet", new) == own("datasheet", folder) == (folder / "DATASHEET.md").read_text()
+    )
+    assert own("datasheet", new, "--format", "json") == (folder / "datasheet.json").read_text()
+    assert json.loads(own("datasheet", old, "--format", "json"))["parameters"]["min_precision"] == 0.8
+    elsewhere = Commands(tmp_path / "nowhere", own._capture)
+    assert f"old {new}, new {new}" in elsewhere("diff", folder, folder)
+    assert "no workspace at" in elsewhere.complaint(1, "diff", folder, new)
+    image = changed[0]["image_id"]
+    assert "over_cap" in own("why", image) or "below_threshold" in own("why", image)
+
+
 def judge(file: Path, drawn: list[dict], verdicts: list[str]) -> None:
     with file.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, drawn[0])

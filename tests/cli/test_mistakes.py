@@ -59,6 +59,15 @@ LOOKED_UP = [
     (2, "sql --format xml FROM_images", ["unknown format 'xml'", "table, csv, json, parquet"]),
     (1, "tables imags", ["no table 'imags'", "Did you mean 'images'"]),
     (1, "why nothing", ["no image 'nothing'", "image_id"]),
+    (1, "diff nothing nothing", ["no manifest 'nothing', and no such folder", "There are: "]),
+    (1, "diff ./a ./b", ["no manifest in 'a'", "provenance.json is missing"]),
+    (2, "diff a", ["Missing argument 'NEW'"]),
+    (2, "diff a b --format xml", ["unknown format 'xml'", "table, csv, json"]),
+    (1, "datasheet nothing", ["no manifest 'nothing'", "There are: "]),
+    (1, "datasheet ./nowhere", ["no datasheet in './nowhere'"]),
+    (2, "datasheet --format html", ["unknown format 'html'", "markdown, json"]),
+    (2, "build-manifest --min-precision 0.8 --max-per-class 3", ["max_per_class = 3", "min_images (5) and more"]),
+    (2, "build-manifest --min-precision 0.8 --keep some", ["keep", "'some' is none of precise, all"]),
 ]
 
 

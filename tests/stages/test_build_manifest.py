@@ -199,7 +199,7 @@ def test_audited_evidence(corpus, tmp_path):
 @pytest.mark.parametrize(
     "params",
     [{"min_precision": 0.0}, {"min_precision": 80}, {"confidence": 1.0}, {"evidence": "none"}, {"min_images": 0},
-     {"leaks": "drp"},
+     {"leaks": "drp"}, {"keep": "some"}, {"max_per_class": 4}, {"max_per_class": 0},
      {"resampling": "log"}, {"resampling_t": 0}, {"val_share": 1.0}],
 )  # fmt: skip
 def test_parameters_are_checked(corpus, tmp_path, params):

@@ -1,5 +1,6 @@
 -- Each direct label of two manifests with what became of it in either: kept, weighted (kept with p_correct as weight) or the
 -- rule that left it out; absent where the manifest knows no such label. as_key is the class that it was rolled up to.
+-- Labels of images that both leave out whole are in neither.
 WITH held AS (
     SELECT side, image_id, unnest(class_keys) AS class_key, unnest(label_weights) AS weight FROM both_manifest
 ), fates AS (

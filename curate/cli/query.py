@@ -130,7 +130,8 @@ _WHY = (
                      "FROM manifest WHERE image_id = $1 ORDER BY ALL"),
     ("labels there that stand for another",
      "SELECT o.manifest_id, o.class_key, c.name, o.origin, o.direct_key, d.name AS direct_name "
-     "FROM manifest_origins AS o LEFT JOIN classes AS c ON c.class_key = o.class_key LEFT JOIN classes AS d ON d.class_key = o.direct_key "
+     "FROM manifest_origins AS o LEFT JOIN classes AS c ON c.class_key = o.class_key "
+     "LEFT JOIN classes AS d ON d.class_key = o.direct_key "
      "WHERE image_id = $1 ORDER BY ALL"),
     ("left out of manifests", "SELECT manifest_id, class_key, stage, rule, detail FROM exclusions "
                               "WHERE image_id = $1 ORDER BY ALL"),

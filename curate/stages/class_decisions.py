@@ -59,15 +59,18 @@ def place_classes(con: duckdb.DuckDBPyConnection, min_images: int) -> dict[str, 
     """
     from curate.wordnet.rollup import DISCARDED, Above, merge_rare
 
-    rows = con.execute(
-        "SELECT class_key, count(*), CASE WHEN count(*) < $1 THEN list(image_id) END, any_value(depth) "
-        "FROM pairs LEFT JOIN classes USING (class_key) GROUP BY class_key ORDER BY class_key",
+    con.execute("CREATE TEMP TABLE sizes AS SELECT class_key, count(*) AS n FROM pairs GROUP BY class_key")
+    rows = con.sql(
+        "SELECT class_key, n, coalesce(depth, 0) FROM sizes LEFT JOIN classes USING (class_key) ORDER BY class_key"
+    ).fetchall()
+    listed = con.execute(
+        "SELECT class_key, list(image_id) FROM pairs SEMI JOIN (FROM sizes WHERE n < ?) USING (class_key) GROUP BY ALL",
         [min_images],
     ).fetchall()
     keys = [row[0] for row in rows]
     node = {key: index for index, key in enumerate(keys)}
-    rare = {node[key]: set(images) for key, _, images, _ in rows if images is not None}
-    near: dict[int, list[int]] = {each: [] for each in rare}
+    rare = {node[key]: set(images) for key, images in listed}
+    near: dict[int, list[int]] = {each: [] for each in sorted(rare)}
     above = con.execute(
         "SELECT a.class_key, ancestor_key FROM ancestors AS a JOIN classes AS c ON c.class_key = ancestor_key "
         "WHERE distance > 0 ORDER BY a.class_key, distance, depth DESC, ancestor_key"
@@ -75,8 +78,8 @@ def place_classes(con: duckdb.DuckDBPyConnection, min_images: int) -> dict[str, 
     for key, ancestor in above:
         if ancestor in node and node.get(key) in rare:
             near[node[key]].append(node[ancestor])
-    depths = np.asarray([row[3] or 0 for row in rows], np.int32)
-    place = merge_rare({node[row[0]]: row[1] for row in rows}, rare, Above({}, near), depths, min_images)
+    depths = np.asarray([depth for _, _, depth in rows], np.int32)
+    place = merge_rare({node[key]: n for key, n, _ in rows}, rare, Above({}, near), depths, min_images)
     return {keys[a]: keys[b] for a, b in place.items() if b not in (a, DISCARDED)}
 
 

@@ -25,7 +25,7 @@ class Manifest:
     Attributes:
         manifest_id: Its id.
         rows: Table manifest, sorted by image_id, in one chunk.
-        classes: Table manifest_classes, the kept classes only, sorted by class_id (0, 1, 2 …).
+        classes: Table manifest_classes, those of which there are labels, sorted by class_id (0, 1, 2 …).
         roots: Folder of each source that rows name.
     """
 

@@ -1,5 +1,7 @@
 """Nothing is lost on the way: records, labels, and what each was left out for."""
 
+from itertools import pairwise
+
 import pytest
 
 from tests.contract.road import read_records
@@ -58,6 +60,17 @@ def test_counts_of_the_classes_are_those_of_the_rows(con):
     for key, status, n_kept in con.execute("SELECT class_key, status, n_kept FROM manifest_classes").fetchall():
         assert n_kept == kept.get(key, 0)
         assert (status == "kept") == (key in kept)
+
+
+def test_losses_add_up_to_the_rows_of_the_manifest(con):
+    steps = con.execute(
+        "SELECT n_labels, n_images, n_labels_left, n_images_left FROM manifest_losses ORDER BY step"
+    ).fetchall()
+    for before, (n_labels, n_images, *left) in pairwise(steps):
+        assert left == [before[2] - n_labels, before[3] - n_images]
+    assert steps[0][3] == con.execute("SELECT count(*) FROM images").fetchone()[0]
+    kept = con.execute(f"SELECT count(*), count(DISTINCT image_id) FROM ({KEPT})").fetchone()
+    assert steps[-1][2:] == kept and len(steps) > 3
 
 
 def test_no_copy_of_an_eval_image_is_in_the_manifest(con):

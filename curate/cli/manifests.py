@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import typer
@@ -45,20 +46,22 @@ def show_diff(find: Callable[[], Session], old: str, new: str, labels: bool, for
         raise ParameterError(f"unknown format '{form}'", fix=f"Known: {', '.join(FORMATS[:3])}.")
     folders = [_is_folder(name) for name in (old, new)]
     session = None if all(folders) else find()
-    with session.connect() if session else duckdb.connect() as con:
-        sides = [_side(con, session, name) for name in (old, new)]
-        try:
-            compare(con, *sides)
-            if labels:
-                print_relation(changed_labels(con), form)
-            elif form == "table":
-                _print_parts(differences(con), *sides)
-            else:
-                print_relation(differences(con), form)
-        except duckdb.IOException as error:
-            if session:
-                raise
-            raise FormatError(one_line(error)) from error
+    with TemporaryDirectory() as spill:  # what does not fit into memory goes there, not into the current folder
+        con = session.connect() if session else duckdb.connect(config={"temp_directory": spill})
+        with con:
+            sides = [_side(con, session, name) for name in (old, new)]
+            try:
+                compare(con, *sides)
+                if labels:
+                    print_relation(changed_labels(con), form)
+                elif form == "table":
+                    _print_parts(differences(con), *sides)
+                else:
+                    print_relation(differences(con), form)
+            except duckdb.IOException as error:
+                if session:
+                    raise
+                raise FormatError(one_line(error)) from error
 
 
 def show_datasheet(find: Callable[[], Session], manifest: str | None, form: str) -> None:

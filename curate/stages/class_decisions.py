@@ -1,5 +1,6 @@
 """What becomes of each class in a manifest: rolled up, kept, excluded or undecided."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,12 +100,16 @@ def decide_classes(
     """
     names = dict(con.sql("SELECT class_key, name FROM classes").fetchall())
     asked = read_asked(con)
-    rows = {each.class_key: _decide(each, asked.get(each.class_key), params) for each in _usable_labels(con)}
+    over = dict(con.sql("SELECT class_key, count(*) FROM usable WHERE rule = 'over_cap' GROUP BY ALL").fetchall())
+    rows = {
+        each.class_key: _decide(each, asked.get(each.class_key), over.get(each.class_key, 0), params)
+        for each in _usable_labels(con)
+    }
     nothing = ClassLabels("", [], [], np.zeros(0), [])
     classes: list[dict[str, Any]] = []
     n_classes = 0
     for (class_key,) in con.sql("SELECT DISTINCT class_key FROM direct ORDER BY 1").fetchall():
-        row = rows.get(class_key) or _decide(nothing, None, params)
+        row = rows.get(class_key) or _decide(nothing, None, 0, params)
         is_there = row["n_kept"] + row["n_weighted"] > 0
         known = {"class_key": class_key, "name": names.get(class_key, class_key), "rolled_up_to": places.get(class_key)}
         classes.append({**known, "class_id": n_classes if is_there else None, **row})
@@ -130,7 +135,8 @@ def _usable_labels(con: duckdb.DuckDBPyConnection) -> Iterator[ClassLabels]:
         yield ClassLabels(keys[start], found["image_id"].to_pylist(), digests, p, [None] * len(p))
 
 
-def _decide(labels: ClassLabels, asked: Asked | None, params: "BuildManifest") -> dict[str, Any]:
+def _decide(labels: ClassLabels, asked: Asked | None, n_over: int, params: "BuildManifest") -> dict[str, Any]:
+    """Columns of manifest_classes, rule and detail of a class of which n_over more labels are over the cap."""
     from curate.noise.select import select_by_audits, select_by_model
 
     p = labels.p_correct
@@ -141,6 +147,9 @@ def _decide(labels: ClassLabels, asked: Asked | None, params: "BuildManifest") -
     else:
         decision = select_by_audits(p, looks, params.min_precision, alpha, params.min_images)
     n_kept = int((p >= decision.threshold).sum()) if decision.threshold is not None else 0
+    n_more = decision.n_more_audits
+    if n_more is not None and n_over:  # samples are drawn from all labels of a class, whatever the cap
+        n_more = math.ceil(n_more * (len(p) + n_over) / len(p))
     weighted = params.keep == "all" and len(p) >= params.min_images
     row = {
         "status": decision.status,
@@ -153,7 +162,7 @@ def _decide(labels: ClassLabels, asked: Asked | None, params: "BuildManifest") -
         "evidence": params.evidence,
         "n_audited": int(looks[-1].judged.sum()) if looks else 0,
         "n_looks": len(looks),
-        "n_more_audits": decision.n_more_audits,
+        "n_more_audits": n_more,
     }
     rule, detail = _reason(row, params)
     return {**row, "rule": rule, "detail": detail}

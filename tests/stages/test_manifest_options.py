@@ -84,6 +84,9 @@ def test_what_is_over_the_cap_is_not_asked_about(tmp_path):
     found = classes_of(build(tables, tmp_path, evidence="audited", max_per_class=80))["c00"]
     assert (found["status"], found["n_kept"], found["kept_precision"]) == ("kept", 80, 1.0)
     assert 20 < found["n_audited"] < 60 and found["n_looks"] == 1
+    unasked = {name: rows for name, rows in tables.items() if not name.startswith("audit")}
+    capped = classes_of(build(unasked, tmp_path, evidence="audited", max_per_class=20))["c00"]
+    assert capped["n_more_audits"] > 100, "samples are drawn from the whole class"
 
 
 CAP = 150

@@ -48,7 +48,7 @@ WITH held AS (
     FROM classes LEFT JOIN counted USING (class_key)
     WHERE old <> new OR n_dropped > 0 OR n_added > 0
     UNION ALL
-    SELECT 6, 0, 'threshold', class_key, name, format('{:.4f}', old_threshold), format('{:.4f}', new_threshold),
+    SELECT 6, 0, 'threshold', class_key, name, format('{:.4g}', old_threshold), format('{:.4g}', new_threshold),
            NULL, NULL, NULL, NULL, NULL, NULL
     FROM classes WHERE old_threshold IS DISTINCT FROM new_threshold
 )

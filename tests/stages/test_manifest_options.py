@@ -11,10 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from curate.cli.query import _WHY
 from curate.noise.looks import Look
 from curate.noise.select import select_by_audits
 from curate.stages.build_manifest import _sql
-from tests.noise.corpus import arrow, corpus_tables, image_id, image_row, key_of, scores
+from curate.train.manifest import from_tables
+from tests.noise.corpus import arrow, corpus_tables, image_id, image_row, key_of, memory, scores
 from tests.stages.test_build_manifest import build
 from tests.stages.test_estimate_noise import drawn, verdict
 
@@ -186,6 +188,40 @@ def test_rolled_up_labels_count_as_not_audited(tmp_path):
     assert (found["n_kept"], found["kept_ci_low"]) == (64, 60 / 64), "any of the four may be wrong"
 
 
+def test_the_promise_holds_where_all_that_was_rolled_up_is_wrong():
+    rng = np.random.default_rng(9)
+    runs, broken, kept = 200, 0, 0
+    for run in range(runs):
+        own = rng.random(200) < (0.79, 0.84, 0.95)[run % 3]
+        asked = np.append(rng.permutation(200) < 80, np.zeros(12, bool))
+        right, stratum = np.append(own, np.zeros(12, bool)), np.append(np.zeros(200, np.int64), np.full(12, -1))
+        p = np.append(rng.uniform(0.8, 0.95, 200), np.full(12, 0.99))
+        decision = select_by_audits(p, [Look(1, "f", 1.0, stratum, asked, asked, asked & right)], 0.8, 0.05, 5)
+        if decision.status == "kept":
+            kept += 1
+            broken += right[p >= decision.threshold].mean() < 0.8
+    assert broken / runs <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / runs) and kept > 20
+
+
+def test_why_says_what_a_label_was_rolled_up_from(tmp_path):
+    tables = family()
+    found = build(tables, tmp_path, roll_up=True, min_precision=0.88)
+    con = memory(tables | found, tmp_path).connect()
+    asked = {title: query for title, query in _WHY if "manifests" in title or "stand for" in title}
+
+    def told(i):
+        return {title: con.execute(query, [image_id(i)]).fetchall() for title, query in asked.items()}
+
+    assert told(20)["labels there that stand for another"] == []
+    assert told(20)["left out of manifests"][0][-1] == (
+        "as class 1, rolled up from class 2: the image has that label already"
+    )
+    loose = build(family(), tmp_path, roll_up=True, min_precision=0.8)
+    con = memory(tables | loose, tmp_path).connect()
+    assert told(30)["labels there that stand for another"][0][1:] == ("c01", "class 1", "rolled_up", "c02", "class 2")
+    assert told(30)["in manifests"][0][1] == ["c01"]
+
+
 # weights
 
 
@@ -201,6 +237,9 @@ def test_what_is_below_the_precision_may_stay_with_its_weight(tmp_path):
     ]  # fmt: skip
     assert [classes[k]["class_id"] for k in sorted(classes)] == [0, 1, None]
     assert classes["c00"]["kept_precision"] == pytest.approx(0.95), "of the labels with full weight alone"
+    name = found["manifests"]["manifest_id"][0].as_py()
+    trained_on = from_tables(name, found["manifest"], found["manifest_classes"], {"web": tmp_path})
+    assert trained_on.class_keys == ["c00", "c01"]
 
 
 def test_training_gives_each_of_k_labels_a_kth_of_its_weight(tmp_path):

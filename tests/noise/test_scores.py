@@ -110,29 +110,140 @@ def test_model_intervals_hold_for_planted_classes():
     assert np.mean(covered) >= 0.9 and np.mean(widths) < 0.35
 
 
+def linear_fit(vectors, given, fold):
+    corpus = scores._Corpus(np.arange(len(given)), given.astype(np.int64), fold, NOTHING_ABOVE, 8)
+    images = probe.Images(vectors, probe.linear_features(vectors))
+    return corpus, scores._Fit(images, corpus.moments(images), 0.2, 0.0)
+
+
 def test_weights_make_class_means_cleaner():
     # Every class is confused with the next one, so that its plain mean lies between the two.
     vectors, true, given = planted(n_images=3000, noise=0.35, confuser=np.roll(np.arange(8), 1))
     fold = np.random.default_rng(1).integers(0, 5, 3000).astype(np.int32)
-    corpus = scores._Corpus(vectors, np.arange(3000), given.astype(np.int64), fold, NOTHING_ABOVE, 8)
-    rows = np.arange(3000)
-    moments = corpus.moments(rows)
-    models = [probe.fit_discriminant(moments, (f,)) for f in range(5)]
-    weighted = scores._refit(corpus, models, moments, rows, 0.2)
+    corpus, fit = linear_fit(vectors, given, fold)
+    weighted = {f: scores._refit(corpus, fit, f) for f in range(5)}
 
     def accuracy(linear):
-        hit = [(vectors[fold == f] @ m.weights + m.biases).argmax(1) == true[fold == f] for f, m in enumerate(linear)]
+        hit = [(vectors[fold == f] @ m.weights + m.biases).argmax(1) == true[fold == f] for f, m in linear.items()]
         return np.concatenate(hit).mean()
 
-    assert accuracy(weighted) >= accuracy([model.linear(0.2) for model in models])
+    assert accuracy(weighted) >= accuracy(fit.linear(range(5)))
     # What judges a fold depends on no label of the fold.
-    other = np.where(fold == 2, (given + 3) % 8, given).astype(np.int64)
-    changed = scores._Corpus(vectors, np.arange(3000), other, fold, NOTHING_ABOVE, 8)
-    moments = changed.moments(rows)
-    models = [probe.fit_discriminant(moments, (f,)) for f in range(5)]
-    again = scores._refit(changed, models, moments, rows, 0.2)
+    other = np.where(fold == 2, (given + 3) % 8, given)
+    changed, fit = linear_fit(vectors, other, fold)
+    again = {f: scores._refit(changed, fit, f) for f in (1, 2)}
     assert np.array_equal(weighted[2].weights, again[2].weights) and np.array_equal(weighted[2].biases, again[2].biases)
     assert not np.array_equal(weighted[1].weights, again[1].weights)
+
+
+def rings(n, noise, seed=0):
+    """Classes that no plane parts: how far from the origin an image lies, in 2 of 6 dimensions."""
+    rng = np.random.default_rng(seed)
+    true = rng.integers(0, 3, n)
+    angle = rng.uniform(0, 2 * np.pi, n)
+    x = rng.normal(0, 0.1, (n, 6))
+    x[:, 0] += (true + 1) * np.cos(angle)
+    x[:, 1] += (true + 1) * np.sin(angle)
+    # A dimension of its own keeps the length apart from the direction.
+    x = np.concatenate([x, np.full((n, 1), 2.0)], 1)
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    given = np.where(rng.random(n) < noise, (true + rng.integers(1, 3, n)) % 3, true)
+    return x.astype(np.float16), true, given
+
+
+def test_what_no_plane_parts_is_told_apart_by_random_features():
+    vectors, true, given = rings(3000, noise=0.2)
+    p, _ = score(vectors, given, 3)
+    assert roc_auc_score(true == given, p) > 0.95
+    assert p.mean() == pytest.approx((true == given).mean(), abs=0.03)
+
+
+def test_random_features_approximate_a_gaussian_kernel():
+    vectors, _, _ = planted(n_images=400)
+    features = probe.kernel_features(vectors, 10**6, 8)
+    assert features.frequencies.shape[1] == probe.MAX_FREQUENCIES
+    found = features(vectors)[:, vectors.shape[1] :]
+    x = vectors.astype(np.float64)
+    squared = ((x[:, None] - x[None]) ** 2).sum(2)
+    typical = np.median(np.sqrt(squared[np.triu_indices(400, 1)]))
+    kernel = np.exp(-squared / (2 * (probe.BANDWIDTH * typical) ** 2))
+    assert np.abs(found @ found.T - kernel).max() < 0.1
+
+
+@pytest.mark.parametrize(("pairs", "classes"), [(10**7, 18_291), (10**7, 1000), (50, 5), (2, 2)])
+def test_means_of_any_number_of_classes_fit_into_memory(pairs, classes):
+    vectors = np.eye(256, dtype=np.float32)
+    dim = probe.kernel_features(vectors, pairs, classes).dim
+    assert dim >= 256 and dim * classes <= max(probe.MAX_MEANS, 256 * classes)
+
+
+def test_a_rare_class_is_not_where_everything_that_is_unclear_belongs():
+    # Classes of 3,000, 600 and 60 images; with mistakes most labels of the third are wrong.
+    rng = np.random.default_rng(3)
+    true = np.repeat([0, 1, 2], [3000, 600, 60])
+    vectors = rng.normal(size=(len(true), 12))
+    vectors[np.arange(len(true)), true] += 2.5
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
+    wrong = rng.random(len(true)) < 0.05
+    given = np.where(wrong, (true + rng.integers(1, 3, len(true))) % 3, true)
+    p, _ = score(vectors, given, 3)
+    for k in range(3):
+        assert p[given == k].mean() == pytest.approx((true == given)[given == k].mean(), abs=0.05 if k < 2 else 0.2)
+
+
+def ambiguous(alike, n=6000, noise=0.2, seed=0):
+    """Eight classes on a circle; mistakes go anywhere, or to neighbours, and more so where a picture lies between."""
+    rng = np.random.default_rng(seed)
+    angle = rng.uniform(0, 8, n)
+    true = np.floor(angle).astype(np.int64)
+    if alike:
+        edge = np.where(angle - true > 0.5, 1 - (angle - true), angle - true)
+        neighbour = np.where(angle - true > 0.5, true + 1, true - 1) % 8
+        given = np.where(rng.random(n) < 4 * noise * np.maximum(0.5 - edge, 0), neighbour, true)
+    else:
+        given = np.where(rng.random(n) < noise, (true + rng.integers(1, 8, n)) % 8, true)
+    x = np.stack([np.cos(angle * np.pi / 4), np.sin(angle * np.pi / 4)], 1)
+    x = np.concatenate([x, rng.normal(0, 0.15, (n, 6))], 1)
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float16), true, given
+
+
+def test_mistakes_among_classes_that_look_alike_are_told_from_mistakes_anywhere():
+    found = {}
+    for alike in (False, True):
+        vectors, _, given = ambiguous(alike)
+        fold = np.random.default_rng(5).integers(0, 5, len(given)).astype(np.int32)
+        corpus = scores._Corpus(np.arange(len(given)), given, fold, NOTHING_ABOVE, 8)
+        pairs = scores._held_out_candidates(corpus, vectors)
+        found[alike] = scores.class_likeness(pairs, scores.fit_noise_model(pairs, 8), 8)
+    assert found[True] > 0.6 and found[False] < 0.4
+
+
+def test_likeness_finds_more_wrong_where_people_err_on_what_is_ambiguous(monkeypatch):
+    vectors, true, given = ambiguous(alike=True)
+    error = {}
+    for share in (0.0, scores.LIKENESS_SHARE):
+        monkeypatch.setattr(scores, "LIKENESS_SHARE", share)
+        p, _ = score(vectors, given, 8)
+        error[share] = p.mean() - (true == given).mean()
+    assert 0 < error[scores.LIKENESS_SHARE] < error[0.0]
+
+
+def test_shifted_log_odds_have_the_wanted_means_and_keep_the_order():
+    rng = np.random.default_rng(0)
+    p, like, given = rng.random(500), rng.random(500) ** 2, rng.integers(0, 7, 500)
+    shifted = scores.with_means(p, like, given, 8)
+    for k in range(7):
+        mine = given == k
+        assert shifted[mine].mean() == pytest.approx(like[mine].mean(), abs=1e-6)
+        assert np.array_equal(np.argsort(shifted[mine], kind="stable"), np.argsort(p[mine], kind="stable"))
+
+
+def test_confusions_are_counted_on_all_pairs_though_the_model_saw_few(monkeypatch):
+    vectors, _, given = planted(n_images=4000, noise=0.25, confuser=np.roll(np.arange(8), 1))
+    whole, _ = score(vectors, given, 8)
+    monkeypatch.setattr(scores, "FIT_PAIRS", 500)
+    few, _ = score(vectors, given, 8)
+    assert not np.array_equal(whole, few) and np.abs(whole - few).mean() < 0.02
 
 
 @pytest.mark.parametrize(("labels", "least_ap", "most_error"), [("aggre", 0.53, 0.04), ("random1", 0.72, 0.06)])

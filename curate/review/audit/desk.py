@@ -24,7 +24,8 @@ from curate.stages.verdicts import Standing, named_verdict, said
 from curate.store import Workspace
 
 N_EXAMPLES = 6
-TABLES = (*READS, "classes", "class_members", "class_parents", "lemmas", "synsets", "sources")
+_READS = (*READS, "sources")
+_OPTIONAL = (*OPTIONAL, "class_members", "class_parents", "lemmas", "synsets")
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ class Desk:
             # Journals first: a verdict that is moved to the table meanwhile is then seen twice rather than not at all.
             journals = [(name, size) for name, size in signature(self._store.folder) if not self._is_own(name)]
             own = [row for found in read_journals(self._store.folder) for row in found.rows]
-            tables = self._store.tables(TABLES, OPTIONAL)
-            labels_version = {name: digests.get(name) for name in (*TABLES, *OPTIONAL) if name != "audits"}
+            tables = self._store.tables(_READS, _OPTIONAL)
+            labels_version = {name: digests.get(name) for name in (*_READS, *_OPTIONAL) if name != "audits"}
             if labels_version != known.labels_version:
                 with tables.connect() as con:
                     drawn = read_drawn(con)

@@ -56,7 +56,7 @@ class _Known:
     drawn: Mapping[str, Drawn] = field(default_factory=dict)
     standing: Standing = field(default_factory=dict)
     facts: Mapping[str, ClassFacts] = field(default_factory=dict)
-    places: dict[str, Place] = field(default_factory=dict)
+    places: dict[tuple[str, str], Place] = field(default_factory=dict)
 
 
 class Desk:
@@ -173,15 +173,16 @@ class Desk:
             MissingInputError: There is no such label.
         """
         with self._lock:
-            known = self._known
-            if image_id not in known.places:
+            known, pair = self._known, (class_key, image_id)
+            if pair not in known.places:
                 drawn = self._drawn(class_key)
                 wanted = {*drawn.samples, image_id} & set(drawn.labels.image_ids)
                 with self._store.tables(("images", "sources")).connect() as con:
-                    known.places.update(read_places(con, sorted(wanted)))
-            if image_id not in known.places:
+                    found = read_places(con, sorted(wanted))
+                known.places.update({(class_key, each): place for each, place in found.items()})
+            if pair not in known.places:
                 raise MissingInputError(f"no image '{image_id}' of class '{class_key}'")
-            return known.places[image_id]
+            return known.places[pair]
 
     def _is_own(self, journal: str) -> bool:
         return self._journal is not None and self._journal.path.name == journal

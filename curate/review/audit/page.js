@@ -31,8 +31,8 @@
     const order = [...tiles.keys()].map((step) => (current + 1 + step) % tiles.length);
     const open = order.find((index) => isOpen(tiles[index]));
     if (open !== undefined) return focus(open);
-    if (large.open) large.close();
     showNext();
+    if (large.open) large.close();
     isHeld = true;
     tiles[current].classList.remove("current");
     next.focus();
@@ -125,15 +125,17 @@
     return second < 0 ? tiles.length : second;
   };
 
+  const shrink = () => {
+    const index = current; // closing gives the focus back to where it was before
+    large.close();
+    if (!isHeld) focus(index);
+  };
+
   const enlarge = () => {
     if (!tiles.length) return;
-    if (large.open) {
-      large.close();
-      focus(current);
-    } else {
-      large.querySelector("img").src = tiles[current].querySelector("img").dataset.large;
-      large.showModal();
-    }
+    if (large.open) return shrink();
+    large.querySelector("img").src = tiles[current].querySelector("img").dataset.large;
+    large.showModal();
   };
 
   const goOn = () => {
@@ -170,7 +172,7 @@
   });
   if (undoForm) undoForm.addEventListener("submit", (event) => { event.preventDefault(); undo(); });
   if (large) large.addEventListener("click", enlarge);
-  if (large) large.addEventListener("close", () => isHeld || focus(current));
+  if (large) large.addEventListener("cancel", (event) => { event.preventDefault(); shrink(); });
   if (help) help.addEventListener("click", () => help.close());
   window.addEventListener("beforeunload", (event) => waiting && event.preventDefault());
   focus(0);

@@ -230,6 +230,7 @@ def listen(port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((HOST, port))
+        found.listen(64)  # whoever reads the address may come before the server is ready
     except (OSError, OverflowError) as error:
         found.close()
         raise ParameterError(

@@ -18,9 +18,8 @@ _N_ABOVE = 4
 _N_BESIDE = 8
 _VERDICTS = (("correct", "Right", "Y"), ("wrong", "Wrong", "N"), ("unsure", "Unsure", "U"))
 _KEYS = (
-    (("Y", "1"), "right"), (("N", "2"), "wrong"), (("U", "3"), "unsure"), (("Z",), "take the last verdict back"),
-    (("←", "→", "↑", "↓"), "move"), (("Space",), "enlarge, and back"), (("Enter",), "next pictures"),
-    (("?",), "show the keys"),
+    (("Y", "1"), "right"), (("N", "2"), "wrong"), (("U", "3"), "unsure"), (("Z",), "undo"),
+    (("←", "→", "↑", "↓"), "move"), (("Space",), "enlarge"), (("Enter",), "next pictures"), (("?",), "help"),
 )  # fmt: skip
 
 
@@ -125,7 +124,7 @@ def progress_panel(queue: Queue, target: float | None) -> str:
         f'<h2>Precision of the class</h2><p class="figure">{_estimate_words(progress)}</p>'
         f"{_interval(progress, target)}"
         f'<p class="soft">95 % interval of {progress.n_labels:,} labels; what was drawn and is not judged yet counts '
-        f"against either end.</p>"
+        f"against either end.{_target_words(target)}</p>"
         f'<p class="soft">Unsure: {percent(unsure)} of the verdicts. They count as wrong.</p>'
     )
 
@@ -140,6 +139,10 @@ def _agreement_words(people: Agreement) -> str:
         return "agreement: no label has two verdicts yet"
     alpha = f", Krippendorff's alpha {people.alpha:.2f}" if people.alpha is not None else ""
     return f"of {people.n_pairs:,} labels judged twice agree{alpha}"
+
+
+def _target_words(target: float | None) -> str:
+    return f' <span class="target"></span>{100 * target:g} % is asked for.' if target else ""
 
 
 def _index_row(queue: Queue, target: float | None) -> str:
@@ -255,14 +258,15 @@ def _after_grid(queue: Queue, n_later: int) -> str:
 
 def _tools(sheet: Sheet) -> str:
     keys = "".join(
-        f"<span>{''.join(f'<kbd>{escape(key)}</kbd>' for key in keys)} {escape(what)}</span>" for keys, what in _KEYS
+        f"<span>{''.join(f'<kbd>{escape(key)}</kbd>' for key in keys if not key.isdigit())} {escape(what)}</span>"
+        for keys, what in _KEYS
     )
     return (
         '<form class="tools" method="post" action="/undo" id="undo">'
         f'<input type="hidden" name="token" value="{escape(sheet.token)}">'
         f'<input type="hidden" name="class_key" value="{escape(sheet.queue.facts.class_key)}">'
-        f'<button>Undo<kbd>Z</kbd></button><p class="problem" id="problem" role="alert" hidden></p></form>'
-        f'<p class="keys">{keys}</p>'
+        f'<button>Undo<kbd>Z</kbd></button><p class="problem" id="problem" role="alert" hidden></p>'
+        f'<p class="keys">{keys}</p></form>'
     )
 
 

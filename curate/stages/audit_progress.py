@@ -43,7 +43,7 @@ class Progress:
         n_unsure: Of them, unsure.
         n_disputed: Pairs on which two people differ and no third has decided.
         n_labels: Labels that the last sample was drawn from.
-        estimate: Their precision with its two-sided 95 % interval over all looks.
+        estimate: Their precision with its two-sided 95 % interval over all looks; from 0 to 1 where nothing is judged.
     """
 
     n_drawn: int
@@ -103,6 +103,7 @@ def class_progress(drawn: Drawn, standing: Standing) -> Progress:
     """
     from curate.noise.agreement import is_correct, is_disputed
     from curate.noise.looks import judged_anew, judged_estimate
+    from curate.noise.precision import Estimate
 
     key, ids = drawn.labels.class_key, drawn.labels.image_ids
     verdicts = {image_id: said(standing.get((image_id, key), {})) for image_id in drawn.samples}
@@ -118,7 +119,7 @@ def class_progress(drawn: Drawn, standing: Standing) -> Progress:
         n_unsure=everything.count("unsure"),
         n_disputed=sum(map(is_disputed, verdicts.values())),
         n_labels=int(inside.sum()),
-        estimate=judged_estimate(looks, inside, 0.025, 0.025),
+        estimate=judged_estimate(looks, inside, 0.025, 0.025) if everything else Estimate(0.5, 0.0, 1.0),
     )
 
 

@@ -97,7 +97,7 @@ class Desk:
             self._known = known
 
     def queues(self) -> list[Queue]:
-        """All classes of which pairs were drawn: those with most left to do for this auditor first, then by name."""
+        """All classes of which pairs were drawn: those with work for this auditor first, then by name."""
         with self._lock:
             found = [self._queue(key) for key in self._known.drawn]
         return sorted(found, key=lambda each: (not each.waiting, each.facts.name, each.facts.class_key))

@@ -175,5 +175,6 @@
   if (large) large.addEventListener("cancel", (event) => { event.preventDefault(); shrink(); });
   if (help) help.addEventListener("click", () => help.close());
   window.addEventListener("beforeunload", (event) => waiting && event.preventDefault());
-  focus(0);
+  if (tiles.length) focus(0);
+  else if (next) next.focus();
 })();

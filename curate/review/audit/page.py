@@ -35,6 +35,7 @@ class Sheet:
         auditor: Who judges.
         token: For the forms.
         target: Precision that is aimed at; None = none.
+        following: The class to go on with where nothing of this one is left; None = there is none.
     """
 
     queue: Queue
@@ -44,6 +45,7 @@ class Sheet:
     auditor: str
     token: str
     target: float | None
+    following: ClassFacts | None
 
 
 def class_url(class_key: str, first: str | None = None) -> str:
@@ -72,7 +74,7 @@ def index_page(queues: Sequence[Queue], people: Agreement, auditor: str, target:
         (percent(people.share), _agreement_words(people)),
     ]
     cards = "".join(f'<div class="card"><b>{escape(big)}</b><span>{escape(small)}</span></div>' for big, small in tiles)
-    rows = "".join(_index_row(queue, target) for queue in queues)
+    rows = "".join(_index_row(queue, target, is_first=not number) for number, queue in enumerate(queues))
     head = (
         "<tr><th>Class</th><th>Judged</th><th class='n'>For you</th><th>Precision so far, 95 % interval</th>"
         "<th class='n'>Unsure</th><th class='n'>Disputed</th></tr>"
@@ -97,7 +99,7 @@ def class_page(sheet: Sheet) -> str:
     tiles = "".join(_tile(image, queue.facts, sheet.token) for image in sheet.shown)
     n_later = len(queue.waiting) - len(sheet.shown)
     grid = f'<ol class="grid" id="grid">{tiles}</ol>' if tiles else ""
-    work = f"{_question(queue.facts)}{grid}{_after_grid(queue, n_later)}" if tiles else _nothing_left(queue)
+    work = f"{_question(queue.facts)}{grid}{_after_grid(queue, n_later)}" if tiles else _nothing_left(sheet)
     body = (
         f'<main class="work"><aside>{_about(queue.facts)}{_examples(sheet)}'
         f'<section id="progress" aria-live="polite">{progress_panel(queue, sheet.target)}</section></aside>'
@@ -145,13 +147,14 @@ def _target_words(target: float | None) -> str:
     return f' <span class="target"></span>{100 * target:g} % is asked for.' if target else ""
 
 
-def _index_row(queue: Queue, target: float | None) -> str:
+def _index_row(queue: Queue, target: float | None, *, is_first: bool) -> str:
     progress, facts = queue.progress, queue.facts
     unsure = progress.n_unsure / progress.n_verdicts if progress.n_verdicts else None
     kind = f'<span class="kind">{text(facts.above[-1])}</span>' if facts.above else ""
     done = "" if queue.waiting else ' class="done"'
+    focus = " autofocus" if is_first and queue.waiting else ""
     return (
-        f'<tr{done}><td><a href="{escape(class_url(facts.class_key))}">{text(facts.name)}</a>{kind}</td>'
+        f'<tr{done}><td><a href="{escape(class_url(facts.class_key))}"{focus}>{text(facts.name)}</a>{kind}</td>'
         f"<td>{_bar(progress.n_judged / progress.n_drawn)}"
         f'<span class="small">{progress.n_judged:,} of {progress.n_drawn:,}</span></td>'
         f'<td class="n">{len(queue.waiting):,}</td>'
@@ -283,15 +286,16 @@ def _dialogs(name: str) -> str:
     )
 
 
-def _nothing_left(queue: Queue) -> str:
-    progress = queue.progress
+def _nothing_left(sheet: Sheet) -> str:
+    queue, after = sheet.queue, sheet.following
     others = ""
     if queue.n_others:
-        others = f"<p>{queue.n_others:,} of them wait for another auditor: give them --auditor with another name.</p>"
+        others = f"<p>{queue.n_others:,} of them wait for another auditor (<code>--auditor NAME</code>).</p>"
+    url, label = (class_url(after.class_key), f"Next class: {text(after.name)}") if after else ("/", "All classes")
     return (
         f'<div class="finished"><h2>Nothing of this class waits for you</h2>'
-        f"<p>{progress.n_judged:,} of {progress.n_drawn:,} drawn labels are judged.</p>{others}"
-        f'<p><a class="next" id="next" href="/">All classes<kbd>Enter</kbd></a></p></div>'
+        f"<p>{queue.progress.n_judged:,} of {queue.progress.n_drawn:,} drawn labels are judged.</p>{others}"
+        f'<p><a class="next" id="next" href="{escape(url)}">{label}<kbd>Enter</kbd></a></p></div>'
     )
 
 

@@ -121,7 +121,16 @@ class Site:
         first = [image for image in queue.waiting if image == request.query_params.get("first")]
         waiting = [*first, *(image for image in queue.waiting if image not in first)]
         right, best = self.desk.examples(class_key)
-        sheet = page.Sheet(queue, waiting[: page.N_TILES], right, best, self.desk.auditor, self.token, self.target)
+        sheet = page.Sheet(
+            queue=queue,
+            shown=waiting[: page.N_TILES],
+            right=right,
+            best=best,
+            auditor=self.desk.auditor,
+            token=self.token,
+            target=self.target,
+            following=None if waiting else next((q.facts for q in self.desk.queues() if q.waiting), None),
+        )
         return HTMLResponse(page.class_page(sheet))
 
     def image(self, request: Request) -> Response:

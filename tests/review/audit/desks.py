@@ -90,8 +90,8 @@ def commit(session: api.Session, stage: str, **tables) -> None:
 
 def draw_sample(session: api.Session, **params) -> None:
     made = sample(session.store.tables(READS, OPTIONAL), SampleAudits(**params))
-    for stage, table, rows in zip(("audit-frame", "audit-sample"), ("audit_frames", "audit_samples"), made, strict=True):
-        append(session.store, stage, table, rows)
+    append(session.store, "audit-frame", "audit_frames", made[0])
+    append(session.store, "audit-sample", "audit_samples", made[1])
 
 
 @contextmanager
@@ -151,7 +151,8 @@ class Served:
 
     def __init__(self, workspace: Path, *options: str) -> None:
         line = (*COMMAND, "audit", "serve", "-w", str(workspace), "--port", "0", *options)
-        self.process = subprocess.Popen(line, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self.process = subprocess.Popen(line, env=environment(), text=True, **pipes)
         self.url = self.process.stdout.readline().strip()
         assert self.url.startswith("http://127.0.0.1:"), self.process.stderr.read()
         self.process.stderr.readline()

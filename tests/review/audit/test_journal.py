@@ -1,4 +1,3 @@
-import os
 import resource
 import signal
 from datetime import datetime
@@ -7,6 +6,7 @@ import pytest
 
 import curate.api as api
 from curate.errors import LockedError, WorkspaceError
+from curate.review.audit.desk import Desk
 from curate.review.audit.journal import Journal, read_journals, retire
 from tests.review.audit.desks import desk_of
 
@@ -98,27 +98,15 @@ def test_a_run_that_holds_the_workspace_is_waited_for(session, caplog):
     other = api.open(session.folder)
     with session.store.lock():
         journal = Journal(session.folder)
-        with desk_of_journal(other, journal) as desk:
-            desk.judge("c00", desk.queue("c00").waiting[0], "correct")
+        desk = Desk(session.store, journal, "ann", 0.0)
+        desk.judge("c00", desk.queue("c00").waiting[0], "correct")
+        journal.close()
         with pytest.raises(LockedError):
             other.take_in_verdicts()
         assert api.open(session.folder).arrow("audits").num_rows == 0
         assert "not in table audits yet" in caplog.text
     assert api.open(session.folder).arrow("audits").num_rows == 1
-    assert os.listdir(session.folder / "journal") == []
-
-
-def desk_of_journal(session, journal):
-    from contextlib import contextmanager
-
-    from curate.review.audit.desk import Desk
-
-    @contextmanager
-    def opened():
-        yield Desk(session.store, journal, "ann", 0.0)
-        journal.close()
-
-    return opened()
+    assert list((session.folder / "journal").iterdir()) == []
 
 
 def test_a_damaged_journal_does_not_stop_questions(session, caplog):

@@ -4,13 +4,15 @@ import shutil
 import signal
 import urllib.request
 from http.cookiejar import CookieJar
+from itertools import combinations
 from urllib.parse import urlencode
 
 import pytest
 
 import curate.api as api
 from tests.cli.shared import Commands
-from tests.review.audit.desks import Served, commit, labels, scored, served
+from tests.review.audit.desks import Served, commit, desk_of, labels, scored, served
+
 
 class Client:
     """A visitor without a browser."""
@@ -31,8 +33,8 @@ class Client:
 
     def judge(self, key: str, image: str, verdict: str) -> None:
         form = {"token": self.token, "class_key": key, "image_id": image, "verdict": verdict}
-        request = urllib.request.Request(self.base + "/verdict", urlencode(form).encode(), {"accept": "application/json"})
-        with self.opener.open(request) as answer:
+        data, headers = urlencode(form).encode(), {"accept": "application/json"}
+        with self.opener.open(urllib.request.Request(self.base + "/verdict", data, headers)) as answer:
             assert answer.status == 200
 
 
@@ -85,16 +87,16 @@ def test_what_is_wrong_is_said_in_one_line(session, tmp_path, capsys, monkeypatc
 
 
 def test_agreement_is_shown(session, capsys):
-    from tests.review.audit.desks import desk_of
-
-    commands = Commands(session.folder, capsys)
     for auditor, every in (("ann", 5), ("bob", 4)):
         with desk_of(session, auditor, 1.0) as desk:
             for number, image in enumerate(desk.queue("c01").waiting):
-                desk.judge("c01", image, "wrong" if number % every == 0 else "correct")
-    _, out, err = commands.try_("audit", "status")
-    assert "20        0       7" in " ".join(out.split("\n")) or "7" in out
-    assert "two people agree on" in err and "Krippendorff's alpha" in err
+                verdict = "unsure" if number == 7 else "wrong" if number % every == 0 else "correct"
+                desk.judge("c01", image, verdict)
+    _, out, err = Commands(session.folder, capsys).try_("audit", "status")
+    # Wrong: 0, 5, 10, 15 against 0, 4, 8, 12, 16; unsure: 7 and 7. They differ on 3 + 4 of 20.
+    assert "20       20        0.05    7" in out
+    # 28 correct, 9 wrong, 2 unsure, 1 - 0.35 / (1 - (29 * 28 + 9 * 8 + 2 * 1) / (40 * 39)) = 0.19.
+    assert "two people agree on 65.0% of the 20 labels that two judged; Krippendorff's alpha 0.19" in err
 
 
 @pytest.fixture
@@ -122,7 +124,8 @@ def test_fifty_verdicts_in_chromium(chromium, session):
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
-        page.on("request", lambda request: None if request.url.startswith(running.url[:21]) else problems.append(request.url))
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
         page.goto(running.url)
         assert "token" not in page.url
         page.click("text=class 0")
@@ -215,6 +218,7 @@ def test_fifty_verdicts_in_chromium(chromium, session):
         assert "Not saved" in page.inner_text("#problem")
         assert page.locator(f'[data-image="{lost}"]').get_attribute("data-verdict") is None
         assert not [problem for problem in problems if "ERR_CONNECTION" not in problem and "ERR_EMPTY" not in problem]
+        assert len(asked) > 60 and all(url.startswith(running.url.partition("?")[0]) for url in asked)
     session = api.open(session.folder)
     found = session.sql(
         "SELECT image_id, verdict FROM audits WHERE verdict_id NOT IN "
@@ -227,6 +231,12 @@ def images(page):
     return [tile.get_attribute("data-image") for tile in page.locator(".tile").all()]
 
 
+def overlap(a, b):
+    apart = (b["x"] >= a["x"] + a["width"], a["x"] >= b["x"] + b["width"], b["y"] >= a["y"] + a["height"],
+             a["y"] >= b["y"] + b["height"])  # fmt: skip
+    return not any(apart)
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_overlaps_or_runs_over(chromium, session, width):
@@ -237,9 +247,7 @@ def test_nothing_overlaps_or_runs_over(chromium, session, width):
             assert page.evaluate("document.documentElement.scrollWidth") == width
             if path:
                 boxes = [tile.bounding_box() for tile in page.locator(".tile").all()]
-                for index, a in enumerate(boxes):
-                    for b in boxes[index + 1 :]:
-                        assert a["x"] + a["width"] <= b["x"] or a["y"] + a["height"] <= b["y"] or b["x"] + b["width"] <= a["x"]
+                assert not [(a, b) for a, b in combinations(boxes, 2) if overlap(a, b)]
                 if width > 1000:  # all of a page's work fits on the screen
                     assert max(box["y"] + box["height"] for box in boxes) <= 800
 

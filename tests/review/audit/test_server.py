@@ -32,7 +32,7 @@ def test_the_address_with_the_token_is_needed_once(browser):
     assert browser.ask("/")[0] == 200
 
 
-@pytest.mark.parametrize("host", ["evil.example:8765", "127.0.0.1", "127.0.0.1:80", "127.0.0.1.evil.example:8765", None])
+@pytest.mark.parametrize("host", ["evil.example:8765", "127.0.0.1", "127.0.0.1:80", "127.0.0.1.evil.com:8765", None])
 def test_only_its_own_name_is_answered(browser, host):
     assert browser.ask("/", host=host)[0] == 403
     assert browser.ask("/?token=the-token", host=host)[0] == 403
@@ -59,7 +59,7 @@ def test_a_form_of_another_page_is_refused(browser, desk):
 
 def test_nothing_from_elsewhere_is_loaded(browser):
     for path in ("/", "/class/c00", "/class/c99"):
-        status, headers, body = browser.ask(path)
+        _, headers, body = browser.ask(path)
         assert "default-src 'none'" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"] and headers["cache-control"] == "no-store"
         assert headers["x-content-type-options"] == "nosniff"

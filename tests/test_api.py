@@ -17,7 +17,7 @@ from tests.cli.shared import PYTHON, environment
 PUBLIC = ["Session", "__version__", "errors", "open", "open_manifest", "run"]
 SESSION = {
     "arrow", "check_files", "connect", "digests", "drop", "export_manifest", "find_image", "folder", "newest_manifest",
-    "plan", "read_pipeline", "run", "run_steps", "sql", "store", "table",
+    "plan", "read_pipeline", "run", "run_steps", "sql", "store", "table", "take_in_verdicts",
 }  # fmt: skip
 
 

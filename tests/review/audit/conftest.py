@@ -11,7 +11,7 @@ from tests.review.audit.desks import write_workspace
 def drawn(tmp_path_factory) -> Path:
     """A folder with a workspace whose labels are drawn, not to be changed."""
     folder = tmp_path_factory.mktemp("drawn")
-    write_workspace(folder)
+    write_workspace(folder, uniform=True)
     return folder
 
 

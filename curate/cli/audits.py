@@ -83,8 +83,8 @@ def serve(session: Session, params: Serving) -> None:
     finally:
         journal.close()
         socket.close()
-        n_new = _take_in(session)
-    notes.print(f"{n_new:,} new verdicts in table audits; 'curate estimate-noise' uses them")
+        _take_in(session)
+    notes.print(f"{journal.n_rows:,} verdicts saved; 'curate estimate-noise' uses them")
 
 
 def _auditor_name(given: str | None) -> str:
@@ -100,12 +100,11 @@ def _need_samples(session: Session) -> None:
         raise MissingInputError("no labels were drawn to be judged", fix="Run 'curate audit sample' first.")
 
 
-def _take_in(session: Session) -> int:
+def _take_in(session: Session) -> None:
     try:
-        return session.take_in_verdicts()
+        session.take_in_verdicts()
     except LockedError as error:
-        notes.print(f"the verdicts are saved; the next command puts them into table audits, as {error}", markup=False)
-        return 0
+        notes.print(f"the next command puts the verdicts into table audits, as {error}", markup=False)
 
 
 def status(session: Session) -> None:

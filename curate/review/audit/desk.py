@@ -81,18 +81,17 @@ class Desk:
         """Read again what others have changed: samples, labels, verdicts."""
         with self._lock:
             known, digests = self._known, self._store.digests()
-            # Journals first: a verdict that is moved to the table meanwhile is then seen twice rather than not at all.
             journals = [(name, size) for name, size in signature(self._store.folder) if not self._is_own(name)]
-            own = [row for found in read_journals(self._store.folder) for row in found.rows]
-            tables = self._store.tables(_READS, _OPTIONAL)
+            verdicts_version = (journals, digests.get("audits"))
             labels_version = {name: digests.get(name) for name in (*_READS, *_OPTIONAL) if name != "audits"}
             if labels_version != known.labels_version:
-                with tables.connect() as con:
+                with self._store.tables(_READS, _OPTIONAL).connect() as con:
                     drawn = read_drawn(con)
                     known = _Known(labels_version, None, drawn, {}, read_facts(con, list(drawn)))
-            verdicts_version = (journals, digests.get("audits"))
             if verdicts_version != known.verdicts_version:
-                known.standing = read_standing(tables, known.drawn, own)
+                # Journals first: a verdict that is moved to the table meanwhile is seen twice rather than not at all.
+                waiting = [row for found in read_journals(self._store.folder) for row in found.rows]
+                known.standing = read_standing(self._store.tables(_READS, _OPTIONAL), known.drawn, waiting)
                 known.verdicts_version = verdicts_version
             self._known = known
 

@@ -28,6 +28,10 @@ class Journal:
     Args:
         workspace: The workspace folder.
 
+    Attributes:
+        path: The file.
+        n_rows: Rows that were added.
+
     Raises:
         WorkspaceError: No file can be made there.
     """
@@ -46,6 +50,7 @@ class Journal:
         except OSError as error:
             raise _not_saved(self.path, error) from error
         self._size = 0
+        self.n_rows = 0
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add a row of `audits`; it is on the disk when this returns.
@@ -66,6 +71,7 @@ class Journal:
                 os.ftruncate(self._file, self._size)
             raise _not_saved(self.path, error) from error
         self._size += len(line)
+        self.n_rows += 1
 
     def close(self) -> None:
         """Let the next who looks take the file away."""

@@ -11,6 +11,7 @@
   const help = document.getElementById("help");
   let current = 0;
   let waiting = 0; // verdicts on their way
+  let isLeaving = false;
   let saving = Promise.resolve(); // one after the other, so that an undo meets what it undoes
 
   let isHeld = false; // all is judged: a verdict key must not change the last one unless one moves to it
@@ -112,6 +113,7 @@
           focus(index);
         } else {
           const key = encodeURIComponent(undoForm.elements.class_key.value);
+          isLeaving = true;
           location.href = `/class/${key}?first=${encodeURIComponent(found.image_id)}`;
         }
       } catch (error) {
@@ -174,7 +176,7 @@
   if (large) large.addEventListener("click", enlarge);
   if (large) large.addEventListener("cancel", (event) => { event.preventDefault(); shrink(); });
   if (help) help.addEventListener("click", () => help.close());
-  window.addEventListener("beforeunload", (event) => waiting && event.preventDefault());
+  window.addEventListener("beforeunload", (event) => waiting && !isLeaving && event.preventDefault());
   if (tiles.length) focus(0);
   else if (next) next.focus();
 })();

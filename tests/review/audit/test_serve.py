@@ -99,7 +99,7 @@ def test_ended_in_order_the_verdicts_are_in_the_table(session, monkeypatch, caps
             client.judge("c00", image, "correct")
         stored = session.store.table_parts("audits")
         assert stored is None
-        assert "3 new verdicts in table audits" in running.end(signal.SIGTERM)
+        assert "3 verdicts saved" in running.end(signal.SIGTERM)
         assert running.process.returncode == 0
     assert session.arrow("audits").num_rows == 3
     said = Commands(session.folder, capsys)("audit", "status")
@@ -160,6 +160,7 @@ def test_fifty_verdicts_in_chromium(chromium, session):
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
+        page.on("dialog", lambda dialog: problems.append(dialog.type) or dialog.accept())
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         page.goto(running.url)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.engines import local, ray
-from curate.errors import MissingInputError, ParameterError, WorkspaceError, nearest
+from curate.errors import CurateError, MissingInputError, ParameterError, WorkspaceError, nearest
 from curate.plan import Step, Verdict, check_inputs, order, plain, plan, produces
 from curate.recipe import build_params, find_recipe, load_recipe, with_implied
 from curate.review.audit.journal import read_journals, retire
@@ -48,7 +48,7 @@ def open(folder: str | os.PathLike[str] = "workspace", *, create: bool = False) 
     session = Session(Workspace(folder, create=create))
     try:
         session.take_in_verdicts()
-    except (WorkspaceError, OSError) as error:  # reading goes on; nothing is lost
+    except (CurateError, OSError) as error:  # reading goes on; nothing is lost
         log.warning("verdicts of the audit page are not in table audits yet: %s", error)
     return session
 

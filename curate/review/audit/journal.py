@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import WorkspaceError
+from curate.schema import table_schema
 
 FOLDER = "journal"
 
@@ -133,9 +134,12 @@ def retire(journal: Found) -> None:
 
 def _rows(path: Path, data: bytes) -> list[dict[str, Any]]:
     found = []
+    columns = set(table_schema("audits").arrow.names)
     for number, line in enumerate(data.split(b"\n")[:-1], 1):  # what stands after the last line's end was cut off
         try:
             row = json.loads(line)
+            if set(row) != columns:
+                raise ValueError(f"columns {sorted(columns ^ set(row))}")
             found.append({**row, "audited_at": datetime.fromisoformat(row["audited_at"])})
         except (ValueError, TypeError, KeyError) as error:
             raise WorkspaceError(

@@ -5,14 +5,18 @@ from datetime import datetime
 import pytest
 
 import curate.api as api
-from curate.errors import LockedError, WorkspaceError
+from curate.errors import LockedError, SchemaError, WorkspaceError
 from curate.review.audit.desk import Desk
 from curate.review.audit.journal import Journal, read_journals, retire
 from tests.review.audit.desks import desk_of
 
 
 def row(number):
-    return {"verdict_id": f"v{number}", "auditor": "ann é", "audited_at": datetime(2026, 1, 1, 0, 0, 0, number)}
+    return {
+        "verdict_id": f"v{number}", "sample_id": "s", "image_id": "i", "class_key": "c", "image_sha256": "0",
+        "verdict": "correct", "auditor": "ann é", "audited_at": datetime(2026, 1, 1, 0, 0, 0, number),
+        "supersedes": None,
+    }  # fmt: skip
 
 
 def test_rows_come_back_as_they_were(tmp_path):
@@ -109,10 +113,21 @@ def test_a_run_that_holds_the_workspace_is_waited_for(session, caplog):
     assert list((session.folder / "journal").iterdir()) == []
 
 
-def test_a_damaged_journal_does_not_stop_questions(session, caplog):
+@pytest.mark.parametrize("damage", ["nothing\n", '{"verdict": "correct"}\n', "[]\n", "[1]\n", "\n"])
+def test_a_damaged_journal_stops_runs_and_no_questions(session, caplog, damage):
     (session.folder / "journal").mkdir()
-    (session.folder / "journal" / "1-a.jsonl").write_text("nothing\n")
+    (session.folder / "journal" / "1-a.jsonl").write_text(damage)
     assert api.open(session.folder).arrow("audits").num_rows == 0
     assert "line 1: no verdict" in caplog.text
     with pytest.raises(WorkspaceError, match="Mend the line"):
+        session.run("estimate-noise")
+
+
+def test_a_verdict_that_no_table_takes_stops_runs_and_no_questions(session, caplog):
+    journal = Journal(session.folder)
+    journal.append({**row(0), "verdict": "perhaps"})
+    journal.close()
+    assert api.open(session.folder).arrow("audits").num_rows == 0
+    assert "1 rows violate" in caplog.text and journal.path.exists()
+    with pytest.raises(SchemaError):
         session.run("estimate-noise")

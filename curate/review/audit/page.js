@@ -3,6 +3,7 @@
 (() => {
   const KEYS = { y: "correct", 1: "correct", n: "wrong", 2: "wrong", u: "unsure", 3: "unsure" };
   const MARKS = { correct: "✓ right", wrong: "✗ wrong", unsure: "? unsure" };
+  const RESTART = "The server has ended. What is marked is saved. Start 'curate audit serve' and open the address that it prints.";
   const tiles = [...document.querySelectorAll(".tile")];
   const next = document.getElementById("next");
   const undoForm = document.getElementById("undo");
@@ -64,8 +65,9 @@
     const answer = await fetch(form.getAttribute("action"), {
       method: "POST", body: fields, headers: { accept: "application/json" },
     });
-    const found = await answer.json();
-    if (!answer.ok) throw new Error(found.error || `The server said ${answer.status}.`);
+    // Another server on the same port has another token, and says so in plain text.
+    const found = await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new Error(found.error || RESTART);
     document.getElementById("progress").innerHTML = found.progress;
     return found;
   };
@@ -80,8 +82,7 @@
     return saving;
   };
 
-  const explain = (error) =>
-    error instanceof TypeError ? "The server does not answer. Start 'curate audit serve' again; what is marked as saved is saved." : error.message;
+  const explain = (error) => (error instanceof TypeError ? RESTART : error.message);
 
   const judge = (verdict) => {
     const tile = tiles[current];

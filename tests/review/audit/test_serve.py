@@ -252,7 +252,7 @@ def test_fifty_verdicts_in_chromium(chromium, session):
         lost = current()
         page.keyboard.press("y")
         page.wait_for_selector("#problem:not([hidden])")
-        assert "Not saved" in page.inner_text("#problem")
+        assert "Not saved: The server has ended." in page.inner_text("#problem")
         assert page.locator(f'[data-image="{lost}"]').get_attribute("data-verdict") is None
         assert not [problem for problem in problems if "ERR_CONNECTION" not in problem and "ERR_EMPTY" not in problem]
         assert len(asked) > 60 and all(url.startswith(running.url.partition("?")[0]) for url in asked)

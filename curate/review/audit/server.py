@@ -2,8 +2,8 @@
 
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from signal import SIGINT, SIGTERM, signal
@@ -195,9 +195,7 @@ def _say_error(request: Request, error: Exception) -> Response:
     return HTMLResponse(page.error_page(str(error)), status)
 
 
-def make_app(
-    desk: Desk, *, token: str, port: int, target: float | None, on_close: Callable[[], object] = lambda: None
-) -> ASGIApp:
+def make_app(desk: Desk, *, token: str, port: int, target: float | None) -> ASGIApp:
     """The application.
 
     Args:
@@ -205,14 +203,8 @@ def make_app(
         token: What the address must bear.
         port: Where it listens.
         target: Precision that is aimed at; None = none.
-        on_close: Called once when it ends.
     """
     site = Site(desk, token, target, Pictures())
-
-    @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
-        on_close()
 
     routes = [
         Route("/", site.index),
@@ -222,7 +214,7 @@ def make_app(
         Route("/undo", site.undo, methods=["POST"]),
         Route("/{name}", site.static),
     ]
-    app = Starlette(routes=routes, exception_handlers={CurateError: _say_error}, lifespan=lifespan)
+    app = Starlette(routes=routes, exception_handlers={CurateError: _say_error})
     return Guard(app, token, port)
 
 
@@ -251,7 +243,7 @@ def listen(port: int) -> socket.socket:
 
 def serve(app: ASGIApp, where: socket.socket) -> None:
     """Serve until Ctrl-C or SIGTERM, which end it in order."""
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3, lifespan="on")
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3, lifespan="off")
     _Server(config).run([where])
 
 

@@ -1,5 +1,6 @@
 """The Python API: everything that a command does is one call here."""
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curate.engines import local, ray
-from curate.errors import MissingInputError, ParameterError, WorkspaceError, nearest
+from curate.errors import CurateError, MissingInputError, ParameterError, WorkspaceError, nearest
 from curate.plan import Step, Verdict, check_inputs, order, plain, plan, produces
 from curate.recipe import build_params, find_recipe, load_recipe, with_implied
-from curate.runner import Engine, Outcome, Watch
+from curate.review.audit.journal import read_journals, retire
+from curate.runner import Engine, Outcome, Watch, append
 from curate.runner import run as run_steps
 from curate.schema import table_schema
 from curate.stage import Stage
@@ -23,6 +25,8 @@ from curate.store import Workspace
 
 if TYPE_CHECKING:
     from curate.train.data import Manifest
+
+log = logging.getLogger(__name__)
 
 # Stages that the command line knows by another name.
 _COMMANDS = {"add-evalset": "evalset add", "train": "run PIPELINE.yaml", "evaluate": "run PIPELINE.yaml"}
@@ -41,7 +45,12 @@ def open(folder: str | os.PathLike[str] = "workspace", *, create: bool = False) 
     Raises:
         WorkspaceError: The folder is no workspace.
     """
-    return Session(Workspace(folder, create=create))
+    session = Session(Workspace(folder, create=create))
+    try:
+        session.take_in_verdicts()
+    except (CurateError, OSError) as error:  # reading goes on; nothing is lost
+        log.warning("verdicts of the audit page are not in table audits yet: %s", error)
+    return session
 
 
 def run(
@@ -263,6 +272,26 @@ class Session:
         out = Path(folder) if folder else self.folder / "manifests" / manifest_id
         return export_manifest(self.store.all_tables(), manifest_id, out)
 
+    def take_in_verdicts(self) -> int:
+        """Move verdicts that the audit page has saved into table audits; `open` and `run_steps` do it unasked.
+
+        Returns:
+            How many were new.
+
+        Raises:
+            LockedError: Another run holds the workspace.
+            WorkspaceError: A file of verdicts is damaged.
+        """
+        found = read_journals(self.folder)
+        rows = {row["verdict_id"]: row for journal in found for row in journal.rows}
+        known = set(self.store.tables((), ("audits",)).arrow("audits", ["verdict_id"])[0].to_pylist()) if rows else ()
+        new = [row for verdict_id, row in rows.items() if verdict_id not in known]
+        if new:
+            append(self.store, "audit-import", "audits", pa.Table.from_pylist(new, table_schema("audits").arrow))
+        for journal in found:
+            retire(journal)
+        return len(new)
+
     def _with_earlier(self, stage: Stage, params: dict[str, Any]) -> dict[str, Any]:
         name, commit = _ADDS_UP.get(stage.name), self.store.commit_of(stage.name)
         if name is None or (name not in params and commit is None):
@@ -297,6 +326,7 @@ class Session:
             MissingTableError: A stage needs a table that no stage here produces; nothing has run then.
         """
         steps = self._up_to(order(steps), until)
+        self.take_in_verdicts()
         check_inputs(self.store, steps, producer_commands())
         yield from run_steps(self.store, steps, engine=_engine_named(engine), **options)
 

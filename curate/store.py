@@ -5,6 +5,7 @@
         lock                      held by a run
         curate.duckdb             views over all tables, for any DuckDB client
         parts/<table>/*.parquet   written under a temporary name, then renamed; never changed
+        journal/*.jsonl           verdicts that are not in table audits yet, see review/audit/journal.py
         commits/<stage>.json      which parts make up the tables of the stage: replaced last, in one rename
 
 A part's file name holds its fingerprint, so a part that exists is a part that is done: a killed run continues where

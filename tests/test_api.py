@@ -18,6 +18,7 @@ PUBLIC = ["Session", "__version__", "errors", "open", "open_manifest", "run"]
 SESSION = {
     "arrow", "check_files", "connect", "datasheet", "diff", "digests", "drop", "export_manifest", "find_image",
     "find_manifest", "folder", "newest_manifest", "plan", "read_pipeline", "run", "run_steps", "sql", "store", "table",
+    "take_in_verdicts",
 }  # fmt: skip
 
 

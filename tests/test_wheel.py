@@ -39,6 +39,7 @@ def test_what_the_wheel_holds(wheel: Path):
         sizes = sum(info.compress_size for info in archive.infolist())
     assert "curate = curate.cli.main:main" in about
     wanted = tracked("curate", ".py") | tracked("curate", ".sql") | tracked("curate", ".css")
+    wanted |= tracked("curate", ".js") | tracked("curate", ".svg")
     wanted |= tracked("curate/wordnet/data", "") | tracked("curate/vision/data", "")
     wanted |= {f"curate/{name}" for name in tracked("schemas", ".sql") | tracked("pipelines", ".yaml")}
     wanted = {name for name in wanted if (ROOT / name).is_file() or name.startswith(("curate/schemas", "curate/pipe"))}

@@ -33,7 +33,7 @@ def commands_section() -> str:
 def tables_section() -> str:
     """The tables as a Markdown table, each with the stage that writes it and its key."""
     producers = {table: stage.name for stage in STAGES for table in produces(stage)}
-    people = {"audits": "audit import", "audit_frames": "audit sample", "audit_samples": "audit sample",
+    people = {"audits": "audit serve, audit import", "audit_frames": "audit sample", "audit_samples": "audit sample",
               "duplicate_reviews": "leaks import", "tombstones": "-"}  # fmt: skip
     rows = []
     for schema in table_schemas().values():

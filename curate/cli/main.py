@@ -338,6 +338,33 @@ def audit_sample(
     draw(find_workspace(workspace or context.obj), params)
 
 
+@audit.command("serve")
+def audit_serve(
+    context: typer.Context,
+    auditor: Annotated[str | None, typer.Option(metavar="NAME", help="Who judges (default: your user name).")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 = any that is free.")] = 8765,
+    second_share: Annotated[float, typer.Option(help="Share of the labels that two people judge.")] = 0.1,
+    min_precision: Annotated[
+        float | None, typer.Option(help="Precision to mark beside the intervals (default: the last manifest's).")
+    ] = None,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show the drawn labels on a local page to be judged with the keyboard; each verdict is saved at once."""
+    from curate.cli.audits import Serving, serve
+
+    params = Serving(auditor, port, second_share, min_precision, open_browser)
+    serve(find_workspace(workspace or context.obj), params)
+
+
+@audit.command("status")
+def audit_status(context: typer.Context, workspace: WorkspaceOption = None) -> None:
+    """Say how far the audit of each class is, what it shows so far, and how far auditors agree."""
+    from curate.cli.audits import status
+
+    status(find_workspace(workspace or context.obj))
+
+
 @audit.command("export")
 def audit_export(
     context: typer.Context,

@@ -7,7 +7,7 @@ judged count against either bound: a person who stops in the middle of a look ga
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +68,17 @@ class Look:
         high = audited_estimate(self.strata(inside, self.drawn, self.correct | ~self.judged), alpha_low, alpha_high)
         seen = audited_estimate(self.strata(inside, self.judged, self.correct), alpha_low, alpha_high)
         return Estimate(seen.precision, min(low.low, seen.precision), max(high.high, seen.precision))
+
+
+def judged_anew(looks: Sequence[Look], judged: npt.NDArray[np.bool_], correct: npt.NDArray[np.bool_]) -> list[Look]:
+    """The same looks with other verdicts.
+
+    Args:
+        looks: Of one class.
+        judged: (R,) whether the label was judged, drawn or not.
+        correct: (R,) whether it was judged correct.
+    """
+    return [replace(look, judged=look.drawn & judged, correct=look.drawn & judged & correct) for look in looks]
 
 
 def judged_estimate(

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 from PIL import Image
 
-from curate.errors import InputError
+from curate.errors import FormatError, InputError
 from curate.review import queries
 from curate.vision.decode import decode, read_range
 
@@ -143,13 +143,27 @@ def thumbnail(place: Place, size_px: int) -> Thumbnail:
     if not place.uri:
         return Thumbnail("", problem="the set came without its images")
     try:
-        data = read_range(Path(place.root, place.uri), place.offset, place.length)
-        if place.sha256 and sha256(data).hexdigest() != place.sha256:
-            return Thumbnail("", problem="the file changed after it was read")
-        image = Image.fromarray(decode(data, min_size_px=size_px).pixels)
+        data, size = small_jpeg(place, size_px)
     except InputError as error:
         return Thumbnail("", problem=error.what)
+    return Thumbnail("data:image/jpeg;base64," + base64.b64encode(data).decode(), *size)
+
+
+def small_jpeg(place: Place, size_px: int) -> tuple[bytes, tuple[int, int]]:
+    """Read an image and encode it anew: a JPEG, and its width and height in pixels.
+
+    Args:
+        place: The image.
+        size_px: Longest side, in pixels; smaller images stay as they are.
+
+    Raises:
+        InputError: It cannot be read or decoded, or is another one now.
+    """
+    data = read_range(Path(place.root, place.uri), place.offset, place.length)
+    if place.sha256 and sha256(data).hexdigest() != place.sha256:
+        raise FormatError("the file changed after it was read")
+    image = Image.fromarray(decode(data, min_size_px=size_px).pixels)
     image.thumbnail((size_px, size_px), Image.Resampling.LANCZOS)
     out = io.BytesIO()
     image.save(out, "JPEG", quality=JPEG_QUALITY)
-    return Thumbnail("data:image/jpeg;base64," + base64.b64encode(out.getvalue()).decode(), *image.size)
+    return out.getvalue(), image.size

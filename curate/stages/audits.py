@@ -4,7 +4,6 @@ import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from curate.errors import FormatError, MissingInputError, ParameterError, neares
 from curate.schema import table_schema
 from curate.stage import Tables, param
 from curate.stages.labels import ClassLabels, class_looks, read_asked, read_labels
+from curate.stages.verdicts import named_verdict
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -169,8 +169,9 @@ def export(tables: Tables) -> pa.Table:
             "SELECT min(s.sample_id) AS sample_id, s.image_id, i.source, i.key, s.class_key, "
             "coalesce(c.name, s.class_key) AS name, i.uri, '' AS verdict "
             "FROM audit_samples AS s JOIN images AS i USING (image_id) LEFT JOIN classes AS c USING (class_key) "
-            "ANTI JOIN audits AS a ON a.sample_id <> '' AND a.image_id = s.image_id AND a.class_key = s.class_key "
-            "AND a.image_sha256 = i.sha256 GROUP BY ALL ORDER BY s.class_key, sample_id"
+            "ANTI JOIN (FROM audits WHERE sample_id <> '' AND verdict <> 'withdrawn' AND verdict_id NOT IN "
+            "(SELECT supersedes FROM audits WHERE supersedes IS NOT NULL)) AS a ON a.image_id = s.image_id "
+            "AND a.class_key = s.class_key AND a.image_sha256 = i.sha256 GROUP BY ALL ORDER BY s.class_key, sample_id"
         )
         .to_arrow_table()
     )
@@ -235,8 +236,7 @@ def import_verdicts(
             fixed = set(new) - (set() if said_at else {"audited_at"})
             if earlier and all(earlier[name] == new[name] for name in fixed):
                 continue
-            new["supersedes"] = earlier["verdict_id"] if earlier else None
-            new["verdict_id"] = sha256(repr(sorted(new.items())).encode()).hexdigest()[:32]
+            new = named_verdict({**new, "supersedes": earlier["verdict_id"] if earlier else None})
             standing[who] = found[new["verdict_id"]] = new
     return pa.Table.from_pylist(list(found.values()), schema=table_schema("audits").arrow)
 

@@ -1,5 +1,6 @@
 -- What people said about each drawn pair: superseded verdicts dropped, stale ones (other bytes) dropped, volunteered
--- ones never in; of one auditor's several the latest; of several auditors the majority, a tie or an unsure = wrong.
+-- ones never in; of one auditor's several the latest, unless that takes it back; of several auditors the majority, a tie
+-- or an unsure = wrong.
 -- A pair that two samples drew was judged for both.
 WITH standing AS (
     SELECT image_id, class_key, auditor, verdict, audited_at, verdict_id
@@ -14,7 +15,7 @@ WITH standing AS (
     SELECT
         image_id, class_key,
         count(*) FILTER (verdict = 'correct') > count(*) FILTER (verdict <> 'correct') AS is_correct
-    FROM latest GROUP BY ALL
+    FROM latest WHERE verdict <> 'withdrawn' GROUP BY ALL
 )
 SELECT s.class_key, s.frame, s.look, s.error_share, s.image_id, r.is_correct
 FROM audit_samples AS s LEFT JOIN resolved AS r USING (image_id, class_key)

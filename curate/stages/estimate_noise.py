@@ -3,14 +3,36 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 
-from curate.schema import table_schema
 from curate.stage import QueryStage, Rows, Tables
 from curate.stages.labels import Asked, ClassLabels, class_looks, read_asked, read_labels
+
+if TYPE_CHECKING:
+    from curate.noise.calibrate import Calibration
+
+_SQL = Path(__file__).parent / "sql"
+_ESTIMATES = pa.schema(
+    [
+        ("class_key", pa.string()),
+        ("name", pa.string()),
+        ("n_images", pa.int64()),
+        ("n_audited", pa.int64()),
+        ("precision", pa.float64()),
+        ("ci_low", pa.float64()),
+        ("ci_high", pa.float64()),
+        ("method", pa.string()),
+        ("evidence", pa.string()),
+    ]
+)
+_TRANSITIONS = pa.schema(
+    [("given_key", pa.string()), ("true_key", pa.string()), ("share", pa.float64()), ("n", pa.int64())]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +45,12 @@ def run(tables: Tables, params: EstimateNoise) -> Mapping[str, Rows]:
     con = tables.connect()
     names = dict(con.sql("SELECT class_key, name FROM classes").fetchall())
     asked = read_asked(con)
+    calibration = _calibration(con) if asked else None
     stats: list[dict[str, Any]] = []
     transitions: list[dict[str, Any]] = []
     for labels in read_labels(con):
         name = names.get(labels.class_key, labels.class_key)
-        stats.append({"name": name, **_estimate(labels, asked.get(labels.class_key))})
+        stats.append({"name": name, **_estimate(labels, asked.get(labels.class_key), calibration)})
         transitions.extend(_transitions(labels))
     # Classes whose direct labels all sit on damaged images: nothing is known about them.
     known = {row["class_key"] for row in stats}
@@ -35,29 +58,61 @@ def run(tables: Tables, params: EstimateNoise) -> Mapping[str, Rows]:
     for class_key, name in sorted(names.items()):
         if class_key not in known and class_key in direct:
             stats.append({"name": name, **_nothing_known(class_key)})
-    return {
-        "label_stats": pa.Table.from_pylist(stats, schema=table_schema("label_stats").arrow),
-        "transition_matrix": pa.Table.from_pylist(transitions, schema=table_schema("transition_matrix").arrow),
-    }
+    con.register("transitions", pa.Table.from_pylist(transitions, schema=_TRANSITIONS))
+    kinds = con.sql(_sql("transition_kinds")).to_arrow_table()
+    con.register("kinds", kinds)
+    con.register("estimates", pa.Table.from_pylist(stats, schema=_ESTIMATES))
+    return {"label_stats": con.sql(_sql("typed_noise")).to_arrow_table(), "transition_matrix": kinds}
 
 
-def _estimate(labels: ClassLabels, asked: Asked | None) -> dict[str, Any]:
+def _sql(name: str) -> str:
+    return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _calibration(con: duckdb.DuckDBPyConnection) -> "Calibration | None":
+    """Scores calibrated on all verdicts of designed samples."""
+    from curate.noise.calibrate import calibrate
+
+    pairs = con.sql(_sql("judged_pairs").format(verdicts=_sql("resolved_verdicts"))).to_arrow_table()
+    keys = np.asarray(pairs["class_key"].to_pylist(), np.str_)
+    return calibrate(keys, pairs["p_correct"].to_numpy(), pairs["is_correct"].to_numpy())
+
+
+def _estimate(labels: ClassLabels, asked: Asked | None, calibration: "Calibration | None") -> dict[str, Any]:
+    """Columns of label_stats but for the kinds of noise.
+
+    Bounds of an audited class are those of its sample alone. Where verdicts on all classes could calibrate the scores,
+    its precision is what verdicts and calibrated scores say together, within the bounds.
+    """
+    from curate.noise.calibrate import calibrated_estimate
     from curate.noise.looks import judged_estimate
-    from curate.noise.precision import model_estimate
+    from curate.noise.precision import Estimate, model_estimate
 
     looks = class_looks(labels, asked)
+    p = labels.p_correct
     n_audited = max((int(look.judged.sum()) for look in looks), default=0)
+    judged, correct = np.zeros(len(p), np.bool_), np.zeros(len(p), np.bool_)
+    for look in looks:
+        judged, correct = judged | look.judged, correct | look.correct
     if n_audited:
-        estimate = judged_estimate(looks, np.ones(len(labels.image_ids), np.bool_), 0.025, 0.025)
+        estimate = judged_estimate(looks, np.ones(len(p), np.bool_), 0.025, 0.025)
         method = "audit sample" + (" by score" if looks[-1].stratum.max() > 0 else "")
         n_waiting = int((looks[-1].drawn & ~looks[-1].judged).sum())
         method += f", {len(looks)} looks" * (len(looks) > 1) + f", {n_waiting} not judged yet" * (n_waiting > 0)
+        if calibration is not None:
+            precision = calibrated_estimate(calibration, labels.class_key, p, judged, correct).precision
+            precision = float(np.clip(precision, estimate.low, estimate.high))
+            estimate = Estimate(precision, estimate.low, estimate.high)
+            method += ", precision by verdicts and calibrated scores"
+    elif calibration is not None:
+        estimate = calibrated_estimate(calibration, labels.class_key, p, judged, correct)
+        method = f"mean p_correct, calibrated on {calibration.n_verdicts} verdicts"
     else:
-        estimate = model_estimate(labels.p_correct, 0.025, 0.025)
+        estimate = model_estimate(p, 0.025, 0.025)
         method = "mean p_correct"
     return {
         "class_key": labels.class_key,
-        "n_images": len(labels.image_ids),
+        "n_images": len(p),
         "n_audited": n_audited,
         "precision": estimate.precision,
         "ci_low": estimate.low,
@@ -99,9 +154,19 @@ def _nothing_known(class_key: str) -> dict[str, Any]:
 
 STAGE = QueryStage(
     name="estimate-noise",
-    version=3,
+    version=4,
     params=EstimateNoise,
-    reads=("mentions", "rollups", "raw_labels", "ancestors", "images", "label_scores", "classes"),
+    reads=(
+        "mentions",
+        "rollups",
+        "raw_labels",
+        "ancestors",
+        "images",
+        "label_scores",
+        "classes",
+        "class_parents",
+        "label_map",
+    ),
     optional=("audits", "audit_samples", "audit_frames"),
     writes=("label_stats", "transition_matrix"),
     run=run,

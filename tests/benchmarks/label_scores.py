@@ -31,7 +31,7 @@ def corpus(n, n_classes, seed=0):
     vectors = np.empty((n, DIM), np.float16)
     for start in range(0, n, 50_000):
         block = true[start : start + 50_000]
-        x = looks[block, rng.integers(0, LOOKS, len(block))] + 2.2 * rng.standard_normal((len(block), DIM), np.float32)
+        x = looks[block, rng.integers(0, LOOKS, len(block))] + 4.0 * rng.standard_normal((len(block), DIM), np.float32)
         vectors[start : start + 50_000] = x / np.linalg.norm(x, axis=1, keepdims=True)
     near = true // FAMILY * FAMILY + (true + rng.integers(1, FAMILY, n)) % FAMILY
     anywhere = (true + rng.integers(1, n_classes, n)) % n_classes

@@ -82,6 +82,8 @@ def corpus_tables(labels, vectors=None, images=None, parents=(), **tables):
     given = {
         "images": images,
         "raw_labels": raw,
+        "class_parents": [{"class_key": key_of(k), "parent_key": key_of(a)} for k, a in parents],
+        "label_map": [{"surface": key_of(k), "candidate": key_of(k), "rule": "lemma", "prior": 1.0} for k in classes],
         "mentions": mentions,
         "ancestors": ancestors,
         "classes": [

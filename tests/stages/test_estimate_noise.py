@@ -67,6 +67,46 @@ def test_transition_shares_add_up_to_one(corpus, tmp_path):
     assert share["c00", "c00"]["share"] == pytest.approx(0.81)
 
 
+def test_the_kind_of_mistake_is_told(corpus, tmp_path):
+    # c00 has a word in common with c02 and a parent with c01; c03 is neither.
+    labels = [(i, 0) for i in range(100)] + [(i, k) for k in (1, 2, 3) for i in range(100 + 10 * k, 110 + 10 * k)]
+    tables = corpus_tables(labels, parents=[(0, 4), (1, 4)])
+    tables["label_map"] = arrow(
+        "label_map",
+        [*tables["label_map"].to_pylist(), {"surface": "c00", "candidate": "c02", "rule": "lemma", "prior": 0.2}],
+    )
+    rows = scores(labels, [0.5] * 130).to_pylist()
+    for row, suggested in zip(rows, ["c01"] * 10 + ["c02"] * 20 + ["c03"] * 30, strict=False):
+        row["suggested_class_key"] = suggested
+    tables["label_scores"] = arrow("label_scores", rows)
+    found = estimate(tables, tmp_path)
+    kinds = {r["true_key"]: r["kind"] for r in found["transition_matrix"] if r["given_key"] == "c00"}
+    assert kinds == {"c00": "right", "c01": "sibling", "c02": "wrong_sense", "c03": "other_class", "": "unknown"}
+    stats = {r["class_key"]: r for r in found["label_stats"]}["c00"]
+    shares = [stats[name] for name in ("sibling", "wrong_sense", "other_class", "unknown")]
+    assert shares == pytest.approx([0.05, 0.1, 0.15, 0.2]) and sum(shares) == pytest.approx(1 - stats["precision"])
+
+
+def test_verdicts_on_some_classes_calibrate_the_scores_of_all(tmp_path):
+    # Scores that are too sure of themselves everywhere: 0.95 where 0.75 are right. Ten classes were judged, ten not.
+    rng = np.random.default_rng(1)
+    labels = [(100 * k + i, k) for k in range(20) for i in range(100)]
+    truth = {image_id(i): rng.random() < 0.75 for i, _ in labels}
+    tables = corpus_tables(labels)
+    tables["label_scores"] = scores(labels, [0.95] * len(labels))
+    rows = drawn(tables, tmp_path, per_class=30, classes=tuple(f"c{k:02d}" for k in range(10)))
+    tables["audits"] = arrow("audits", [verdict(r, "correct" if truth[r["image_id"]] else "wrong") for r in rows])
+    stats = estimate(tables, tmp_path)["label_stats"]
+    real = [np.mean([truth[image_id(100 * k + i)] for i in range(100)]) for k in range(20)]
+    assert [row["evidence"] for row in stats] == ["audited"] * 10 + ["model"] * 10
+    errors = [abs(row["precision"] - true) for row, true in zip(stats, real, strict=True)]
+    assert np.mean(errors[:10]) < 0.04 and np.mean(errors[10:]) < 0.06
+    assert all(row["ci_low"] <= row["precision"] <= row["ci_high"] for row in stats)
+    held = [row["ci_low"] <= true <= row["ci_high"] for row, true in zip(stats, real, strict=True)]
+    assert np.mean(held) >= 0.9
+    assert all("calibrated on 300 verdicts" in row["method"] for row in stats[10:])
+
+
 @pytest.mark.parametrize("uniform", [False, True])
 def test_audits_give_design_based_estimates(corpus, tmp_path, uniform):
     rows = drawn(corpus, tmp_path, per_class=40, uniform=uniform)
@@ -77,7 +117,8 @@ def test_audits_give_design_based_estimates(corpus, tmp_path, uniform):
     assert stats["c01"]["precision"] == stats["c01"]["ci_low"] == 1  # all 30 were judged
 
 
-def test_what_does_not_count(corpus, tmp_path):
+def test_what_does_not_count(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr("curate.noise.calibrate.MIN_VERDICTS", 10**9)  # precision by the sample alone
     rows = [r for r in drawn(corpus, tmp_path, per_class=40, uniform=True) if r["class_key"] == "c00"]
     right = [verdict(r, "correct") for r in rows]
 
@@ -104,13 +145,17 @@ def test_verdicts_outlive_new_scores_and_new_labels(corpus, tmp_path):
     before = {r["class_key"]: r for r in estimate(corpus, tmp_path)["label_stats"]}["c00"]
     labels = [(i, 0) for i in range(100)] + [(i, 1) for i in range(100, 130)]
     corpus["label_scores"] = scores(labels, [i / 130 for i in range(130)])
-    assert {r["class_key"]: r for r in estimate(corpus, tmp_path)["label_stats"]}["c00"] == before
+    rescored = {r["class_key"]: r for r in estimate(corpus, tmp_path)["label_stats"]}["c00"]
+    # The bounds are those of the sample; what is likeliest within them moves with the scores.
+    assert [rescored[name] for name in ("n_audited", "ci_low", "ci_high")] == [
+        before[name] for name in ("n_audited", "ci_low", "ci_high")
+    ]
     more = sorted([*labels, (130, 0), (131, 0)])
     grown = corpus_tables(more)
     grown["label_scores"] = scores(more, [0.9] * 132)
     grown |= {name: corpus[name] for name in ("audit_frames", "audit_samples", "audits")}
     after = {r["class_key"]: r for r in estimate(grown, tmp_path)["label_stats"]}["c00"]
-    assert after["evidence"] == "audited" and after["precision"] == pytest.approx(before["precision"])
+    assert after["evidence"] == "audited" and after["n_audited"] == before["n_audited"]
     # The two new ones may be anything.
     assert after["ci_low"] == pytest.approx(before["ci_low"] * 100 / 102)
     assert after["ci_high"] == pytest.approx((before["ci_high"] * 100 + 2) / 102)

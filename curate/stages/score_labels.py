@@ -228,7 +228,7 @@ def run(tables: Tables, params: ScoreLabels) -> Mapping[str, Rows]:
 
 STAGE = QueryStage(
     name="score-labels",
-    version=2,
+    version=3,
     params=ScoreLabels,
     reads=("mentions", "rollups", "raw_labels", "ancestors", "images", "embeddings"),
     optional=("duplicate_clusters",),

@@ -1,4 +1,4 @@
-"""audit sample, serve, status, export and import."""
+"""audit sample, serve, status, calibration, export and import."""
 
 import getpass
 import secrets
@@ -18,6 +18,7 @@ from curate.errors import LockedError, MissingInputError, ParameterError
 from curate.runner import append
 from curate.stages.audits import OPTIONAL, READS, SampleAudits, import_verdicts, sample
 from curate.stages.audits import export as open_samples
+from curate.store import write_atomically
 
 
 def draw(session: Session, params: SampleAudits) -> None:
@@ -135,6 +136,35 @@ def status(session: Session) -> None:
             f"two people agree on {people.share:.1%} of the {people.n_pairs:,} labels that two judged; "
             f"Krippendorff's alpha {alpha}"
         )
+
+
+def calibration(session: Session, plot: Path | None) -> None:
+    """Print, and draw, how far scores agree with verdicts.
+
+    Raises:
+        ParameterError: The figure's name has no ending that can be drawn.
+        MissingInputError: Nothing was judged.
+    """
+    from curate.noise.calibrate import calibration_error, score_bins
+    from curate.review.figures import draw_reliability
+    from curate.stages.audit_progress import judged_scores, read_drawn
+
+    kind = plot.suffix.lower().lstrip(".") if plot else "svg"
+    if kind not in ("svg", "png"):
+        raise ParameterError(f"'{plot}' ends in neither .svg nor .png", where="--plot")
+    _need_samples(session)
+    with session.store.tables(READS, OPTIONAL).connect() as con:
+        p, correct, weight = judged_scores(read_drawn(con))
+    if not len(p):
+        raise MissingInputError("no label with a score was judged", where="audits", fix="Run curate audit serve.")
+    bins = score_bins(p, correct, weight)
+    names = ("low", "high", "n_judged", "share", "score", "right", "ci_low", "ci_high")
+    print_table(names, [tuple(getattr(each, name) for name in names) for each in bins])
+    error, chance = calibration_error(bins)
+    notes.print(f"calibration error {error:.3f} on {len(p):,} verdicts; {chance:.3f} would be chance")
+    if plot:
+        write_atomically(plot, draw_reliability(bins, error)[kind])
+        notes.print(f"drawn in {plot}", markup=False)
 
 
 def export(session: Session, out: Path) -> None:

@@ -365,6 +365,18 @@ def audit_status(context: typer.Context, workspace: WorkspaceOption = None) -> N
     status(find_workspace(workspace or context.obj))
 
 
+@audit.command("calibration")
+def audit_calibration(
+    context: typer.Context,
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="SVG or PNG file to draw it in.")] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Say how far p_correct agrees with verdicts, by score, and how far it is off in all."""
+    from curate.cli.audits import calibration
+
+    calibration(find_workspace(workspace or context.obj), Path(plot) if plot else None)
+
+
 @audit.command("export")
 def audit_export(
     context: typer.Context,

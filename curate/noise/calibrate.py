@@ -155,6 +155,79 @@ def _fit(
     return fit - penalty - size - (spread / SPREAD_SCALE) ** 2 / 2, fixed, effects, np.linalg.inv(schur), 1 / d_K
 
 
+@dataclass(frozen=True)
+class ScoreBin:
+    """Verdicts on labels with scores from `low` up to `high`.
+
+    Attributes:
+        low: In [0, 1].
+        high: In [0, 1].
+        n_judged: Verdicts.
+        share: Of all labels that the samples stand for, in [0, 1].
+        score: Their mean score.
+        right: Estimated share of them that is right, in [0, 1].
+        ci_low: Lower end of its 95 % interval (Wilson, at the number of verdicts that equal weights would be worth).
+        ci_high: Upper end.
+    """
+
+    low: float
+    high: float
+    n_judged: int
+    share: float
+    score: float
+    right: float
+    ci_low: float
+    ci_high: float
+
+
+def score_bins(
+    p_correct: npt.NDArray[np.float64],
+    correct: npt.NDArray[np.bool_],
+    weight: npt.NDArray[np.float64],
+    n_bins: int = 10,
+) -> list[ScoreBin]:
+    """A reliability diagram of scores: bins of equal width, empty ones left out.
+
+    Args:
+        p_correct: (A,) scores of judged labels, in [0, 1].
+        correct: (A,) verdicts.
+        weight: (A,) how many labels each stands for, > 0.
+        n_bins: Number of bins.
+    """
+    index = np.minimum((p_correct * n_bins).astype(np.int64), n_bins - 1)
+    bins = []
+    for number in np.unique(index).tolist():
+        inside = index == number
+        w = weight[inside]
+        total, worth = float(w.sum()), float(w.sum() ** 2 / (w**2).sum())
+        right = float(w @ correct[inside]) / total
+        middle, room = right + 1.92 / worth, 1.96 * float(np.sqrt(right * (1 - right) / worth + 0.96 / worth**2))
+        bins.append(
+            ScoreBin(
+                number / n_bins,
+                (number + 1) / n_bins,
+                int(inside.sum()),
+                total / float(weight.sum()),
+                float(w @ p_correct[inside]) / total,
+                right,
+                max((middle - room) / (1 + 3.84 / worth), 0.0),
+                min((middle + room) / (1 + 3.84 / worth), 1.0),
+            )
+        )
+    return bins
+
+
+def calibration_error(bins: list[ScoreBin]) -> tuple[float, float]:
+    """Expected calibration error, and how much of it chance alone would be expected to make of calibrated scores.
+
+    The mean of |score - share right| over labels (Naeini et al. 2015); never 0 on few verdicts. Lower = better.
+    """
+    error = sum(each.share * abs(each.score - each.right) for each in bins)
+    # An interval is 3.92 deviations wide; the mean of |x| of a normal x is √(2/π) deviations.
+    chance = sum(each.share * (each.ci_high - each.ci_low) / 3.92 * float(np.sqrt(2 / np.pi)) for each in bins)
+    return error, chance
+
+
 def calibrated_estimate(
     calibration: Calibration,
     class_key: str,

@@ -204,7 +204,12 @@ def _lookup(model: NoiseModel, codes: npt.NDArray[np.int64]) -> npt.NDArray[np.f
 
 
 def fit_noise_model(
-    pairs: Pairs, n_classes: int, likeness: float = 0.0, max_steps: int = 100, tolerance: float = 1e-5
+    pairs: Pairs,
+    n_classes: int,
+    likeness: float = 0.0,
+    frequencies: bool = True,
+    max_steps: int = 100,
+    tolerance: float = 1e-5,
 ) -> NoiseModel:
     """Fit T, the classes' frequencies and β by expectation-maximisation with a Newton step for β.
 
@@ -212,6 +217,7 @@ def fit_noise_model(
         pairs: Pairs of the folds that may be seen.
         n_classes: K.
         likeness: γ.
+        frequencies: Whether classes are as frequent as they are found, or all alike.
         max_steps: Largest number of steps.
         tolerance: Smallest gain in mean log-likelihood worth another step.
     """
@@ -236,7 +242,8 @@ def fit_noise_model(
         slope = float((posterior[:, -1] - prior_RM[:, -1]).mean())
         curvature = float((prior_RM[:, -1] * (1 - prior_RM[:, -1])).mean())
         prior[-1] += float(np.clip(slope / max(curvature, 1e-6), -0.5, 0.5))
-        prior[:-1] = np.log((shown[:-1] + 1) / (shown[:-1].mean() + 1))
+        if frequencies:
+            prior[:-1] = np.log((shown[:-1] + 1) / (shown[:-1].mean() + 1))
         if likeness:
             state = NoiseModel(beta, prior, likeness, noise_rate, marginal, codes_E, counts_E, shown, 1.0, likelihood)
             usual = _usual_likeness(pairs, prior_RM, posterior, state)
@@ -334,6 +341,16 @@ def judge(pairs: Pairs, posterior_RM: npt.NDArray[np.float64]) -> tuple[npt.NDAr
     return np.clip(p_correct, 0.0, 1.0), better
 
 
+def frequencies_matter(pairs: Pairs, n_classes: int) -> bool:
+    """Whether labels are likelier where some classes are more frequent than others, by more than their number explains.
+
+    Where classes are of about equal size, frequencies follow what is confused with what, and ranks are worse for it.
+    Akaike's criterion.
+    """
+    alike, different = (fit_noise_model(pairs, n_classes, frequencies=each).log_likelihood for each in (False, True))
+    return (different - alike) * len(pairs.given) > n_classes
+
+
 def score_pairs(
     pairs: Pairs, fold_R: npt.NDArray[np.int32], n_classes: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
@@ -343,14 +360,15 @@ def score_pairs(
     model with it.
     """
     p_correct, alike, better = np.empty(len(fold_R)), np.empty(len(fold_R)), np.empty(len(fold_R), np.int64)
+    frequencies = frequencies_matter(pairs.take(_spread(len(fold_R), TUNING_PAIRS)), n_classes)
     for fold in np.unique(fold_R):
         held_out = np.flatnonzero(fold_R == fold)
         seen, chosen = pairs.take(np.flatnonzero(fold_R != fold)), pairs.take(held_out)
         few = seen.take(_spread(len(seen.given), FIT_PAIRS))
-        model = fit_noise_model(few, n_classes)
+        model = fit_noise_model(few, n_classes, frequencies=frequencies)
         likeness = LIKENESS_SHARE * class_likeness(few, model, n_classes)
         for likely, p in ((0.0, p_correct), (likeness, alike)):
-            fitted = fit_noise_model(few, n_classes, likely) if likely else model
+            fitted = fit_noise_model(few, n_classes, likely, frequencies) if likely else model
             if len(few.given) < len(seen.given):
                 fitted = recount(fitted, seen, n_classes)
             p[held_out], found = judge(chosen, posterior(chosen, fitted, n_classes))

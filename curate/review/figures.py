@@ -1,12 +1,15 @@
-"""The figures of the decontamination report. The only file of the package that draws with matplotlib."""
+"""Figures of the decontamination report, and of scores beside verdicts. No other file draws with matplotlib."""
 
 import io
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
+from curate.noise.calibrate import ScoreBin
 from curate.review.leaks import SetLeaks
+
+Data = TypeVar("Data")
 
 _BLUE, _GREY, _PALE, _RED, _INK, _AMBER = "#2563a8", "#7d8590", "#d9dee4", "#c8352b", "#22272e", "#b7791f"
 _STYLE: dict[Any, Any] = {
@@ -33,15 +36,43 @@ def draw(leaks: SetLeaks) -> dict[str, dict[str, bytes]]:
         "recall": (any(row.n_planted for row in leaks.recall), _recall),
         "transforms": (leaks.n_hits > 0, _transforms),
     }
-    return {name: _rendered(name, plot, leaks) for name, (has_data, plot) in wanted.items() if has_data}
+    return {name: _rendered(name, plot, leaks, leaks.eval_set) for name, (has_data, plot) in wanted.items() if has_data}
 
 
-def _rendered(name: str, plot: Callable[[SetLeaks], Any], leaks: SetLeaks) -> dict[str, bytes]:
+def draw_reliability(bins: Sequence[ScoreBin], error: float) -> dict[str, bytes]:
+    """Share of right labels by score, with the labels' distribution below, as 'svg' and 'png'.
+
+    Args:
+        bins: From `curate.noise.calibrate.score_bins`.
+        error: Expected calibration error.
+    """
+    return _rendered("reliability", lambda each: _reliability(each, error), bins, "scores")
+
+
+def _reliability(bins: Sequence[ScoreBin], error: float) -> Any:
+    axes = _axes(f"Labels that people found right, by score (calibration error {error:.3f})", 4.2)
+    axes.bar([each.low for each in bins], [each.share for each in bins], width=0.1, align="edge", color=_PALE,
+             edgecolor="white", label="share of all labels")  # fmt: skip
+    axes.plot([0, 1], [0, 1], color=_GREY, linewidth=0.9, linestyle=(0, (4, 3)), label="scores that are right")
+    score, right = [each.score for each in bins], [each.right for each in bins]
+    below = [each.right - each.ci_low for each in bins]
+    above = [each.ci_high - each.right for each in bins]
+    axes.errorbar(score, right, yerr=[below, above], fmt="o", color=_BLUE, markersize=5, linewidth=1.3, capsize=2.5,
+                  label="verdicts, with 95 % intervals")  # fmt: skip
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("p_correct")
+    axes.set_ylabel("share of right labels")
+    axes.legend(loc="upper left")
+    return axes.figure
+
+
+def _rendered(name: str, plot: Callable[[Data], Any], data: Data, salt: str) -> dict[str, bytes]:
     from matplotlib import rc_context
 
     # The salt makes the ids in the file repeatable, and different between figures that stand in one page.
-    with rc_context({**_STYLE, "svg.hashsalt": f"{leaks.eval_set}/{name}"}):
-        figure = plot(leaks)
+    with rc_context({**_STYLE, "svg.hashsalt": f"{salt}/{name}"}):
+        figure = plot(data)
         svg, png = io.BytesIO(), io.BytesIO()
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
         figure.savefig(png, format="png", dpi=160, metadata={"Software": None})

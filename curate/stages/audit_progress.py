@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 
 from curate.stage import Tables
 from curate.stages.labels import ClassLabels, class_looks, read_asked, read_labels
@@ -134,3 +135,28 @@ def overall_agreement(drawn: Mapping[str, Drawn], standing: Standing) -> "Agreem
 
     pairs = ((image_id, key) for key in sorted(drawn) for image_id in drawn[key].samples)
     return agreement(said(standing.get(pair, {}))[:2] for pair in pairs)
+
+
+def judged_scores(
+    drawn: Mapping[str, Drawn],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
+    """Scores of judged labels, their verdicts, and for how many labels each stands in its stratum: (A,) each.
+
+    Args:
+        drawn: From `read_drawn`.
+    """
+    parts = []
+    for each in drawn.values():
+        begun = [look for look in each.looks if look.judged.any()]
+        if not begun:
+            continue
+        look = begun[-1]
+        size = np.bincount(look.stratum + 1)
+        judged = np.bincount(look.stratum[look.judged] + 1, minlength=len(size))
+        place = look.stratum[look.judged] + 1
+        parts.append((each.labels.p_correct[look.judged], look.correct[look.judged], size[place] / judged[place]))
+    if not parts:
+        return np.zeros(0), np.zeros(0, np.bool_), np.zeros(0)
+    p, correct, weight = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    scored = ~np.isnan(p)
+    return p[scored], correct[scored], weight[scored]

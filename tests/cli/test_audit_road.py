@@ -18,7 +18,7 @@ def rows(own: Commands, query: str) -> list[dict]:
     return [json.loads(line) for line in own("sql", query, "--format", "json").splitlines()]
 
 
-def test_verdicts_count_after_labels_were_mapped_and_scored_anew(own: Commands):
+def test_verdicts_count_after_labels_were_mapped_and_scored_anew(own: Commands, tmp_path):
     own("audit", "sample", "--per-class", 8)
     with desk_of(api.open(own.workspace)) as desk:
         for queue in desk.queues():
@@ -29,6 +29,9 @@ def test_verdicts_count_after_labels_were_mapped_and_scored_anew(own: Commands):
     own("estimate-noise")
     n_verdicts = rows(own, "SELECT count(*) AS n FROM audits")[0]["n"]
     assert sum(row["n_audited"] for row in rows(own, AUDITED)) == n_verdicts > 80
+    said = own.try_("audit", "calibration", "--plot", tmp_path / "scores.svg")
+    assert f"on {n_verdicts} verdicts" in said[2]
+    assert "verdicts, with 95 % intervals" in (tmp_path / "scores.svg").read_text(encoding="utf-8")
     scores = rows(own, SCORES)[0]
     own("map-labels", "--workers", 1)  # without the label space: any noun may become a class
     own("build-hierarchy")

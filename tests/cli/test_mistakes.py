@@ -50,6 +50,8 @@ LOOKED_UP = [
     (1, "embed --encoder file:nowhere.pt2", ["nowhere.pt2", "No such file"]),
     (1, "embed --encoder vectors:nowhere.parquet", ["nowhere.parquet: no such file"]),
     (1, "audit import nowhere.csv", ["no file nowhere.csv"]),
+    (2, "audit calibration --plot scores.pdf", ["neither .svg nor .png"]),
+    (1, "audit calibration", ["audit sample"]),
     (1, "evalset add new nowhere", ["no such file or folder '", "nowhere'"]),
     (1, "train nowhere", ["no manifest in 'nowhere'", "build-manifest --out"]),
     (1, "train nowhere --recipe nothing", ["no manifest in 'nowhere'"]),

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from curate.noise.calibrate import MIN_VERDICTS, calibrate, calibrated_estimate
+from curate.noise.calibrate import MIN_VERDICTS, calibrate, calibrated_estimate, calibration_error, score_bins
 
 
 def simulate(rng, n_classes=40, n=200, audits=30, shift=-0.5, slope=0.7, spread=0.4):
@@ -68,3 +68,26 @@ def test_intervals_hold_and_errors_shrink(left_out):
             plain.append(abs(p[mine].mean() - right[mine].mean()))
     assert np.mean(held) > 0.9
     assert np.mean(errors) < np.mean(plain) * 0.5
+
+
+def test_bins_weigh_labels_by_what_they_stand_for():
+    p = np.array([0.95, 0.95, 0.1, 0.1])
+    first, last = score_bins(p, np.array([True, False, False, False]), np.array([3.0, 1.0, 2.0, 2.0]))
+    assert (first.low, first.n_judged, first.share, first.right) == (0.1, 2, 0.5, 0)
+    assert (last.n_judged, last.share, last.right, last.score) == (2, 0.5, 0.75, 0.95)
+    error, chance = calibration_error([first, last])
+    assert error == pytest.approx(0.5 * 0.1 + 0.5 * 0.2) and chance > 0.1
+
+
+def test_scores_that_are_right_are_off_by_chance_only():
+    rng = np.random.default_rng(0)
+    found, expected = [], []
+    for _ in range(50):
+        p = rng.random(500)
+        error, chance = calibration_error(score_bins(p, rng.random(500) < p, np.ones(500)))
+        found.append(error)
+        expected.append(chance)
+    assert np.mean(found) == pytest.approx(np.mean(expected), rel=0.15)
+    p = rng.random(500)
+    error, chance = calibration_error(score_bins(p, rng.random(500) < p**3, np.ones(500)))
+    assert error > 3 * chance

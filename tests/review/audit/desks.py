@@ -29,8 +29,8 @@ EVIL = "<script>alert(1)</script> & \"quotes'"
 """The name of a class: nothing of it may be read as HTML."""
 
 STAGES = {
-    "ingest": ("images", "sources", "raw_labels"), "map-labels": ("mentions",),
-    "build-hierarchy": ("rollups", "classes", "ancestors"), "score-labels": ("label_scores",),
+    "ingest": ("images", "sources", "raw_labels"), "map-labels": ("mentions", "label_map"),
+    "build-hierarchy": ("rollups", "classes", "ancestors", "class_parents"), "score-labels": ("label_scores",),
 }  # fmt: skip
 
 

@@ -11,9 +11,9 @@ from tests.review.audit.desks import commit, desk_of, draw_sample, labels, score
 
 
 def stats(session, key="c00"):
-    from curate.stages.estimate_noise import EstimateNoise, run
+    from curate.stages.estimate_noise import STAGE, EstimateNoise, run
 
-    rows = run(session.store.tables((*READS, "label_scores", "classes"), OPTIONAL), EstimateNoise())["label_stats"]
+    rows = run(session.store.tables(STAGE.reads, STAGE.optional), EstimateNoise())["label_stats"]
     return next(row for row in rows.to_pylist() if row["class_key"] == key)
 
 
@@ -141,7 +141,8 @@ def test_verdicts_outlive_new_scores_and_new_labels(session):
         desk.refresh()
         assert desk.queue("c00").progress.n_judged == 40 and list(desk.queue("c00").waiting) == order
         mentions = session.arrow("mentions")
-        commit(session, "map-labels", mentions=mentions.filter(pc.field("image_id") != images[0]))
+        kept = mentions.filter(pc.field("image_id") != images[0])
+        commit(session, "map-labels", mentions=kept, label_map=session.arrow("label_map"))
         desk.refresh()
         assert desk.queue("c00").progress.n_judged == 39
     assert stats(session)["n_audited"] == 39

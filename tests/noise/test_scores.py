@@ -100,7 +100,7 @@ def test_pictures_of_no_class_rank_below_right_labels():
 
 def test_model_intervals_hold_for_planted_classes():
     covered, widths = [], []
-    for seed in range(3):
+    for seed in range(2):
         vectors, _, right, given = with_pictures_of_nothing(seed)
         p, _ = score(vectors, given, 8)
         for k in range(8):
@@ -152,7 +152,7 @@ def rings(n, noise, seed=0):
 
 
 def test_what_no_plane_parts_is_told_apart_by_random_features():
-    vectors, true, given = rings(3000, noise=0.2)
+    vectors, true, given = rings(1500, noise=0.2)
     p, _ = score(vectors, given, 3)
     assert roc_auc_score(true == given, p) > 0.95
     assert p.mean() == pytest.approx((true == given).mean(), abs=0.03)
@@ -191,7 +191,7 @@ def test_a_rare_class_is_not_where_everything_that_is_unclear_belongs():
         assert p[given == k].mean() == pytest.approx((true == given)[given == k].mean(), abs=0.05 if k < 2 else 0.2)
 
 
-def ambiguous(alike, n=6000, noise=0.2, seed=0):
+def ambiguous(alike, n=3000, noise=0.2, seed=0):
     """Eight classes on a circle; mistakes go anywhere, or to neighbours, and more so where a picture lies between."""
     rng = np.random.default_rng(seed)
     angle = rng.uniform(0, 8, n)
@@ -239,16 +239,16 @@ def test_shifted_log_odds_have_the_wanted_means_and_keep_the_order():
 
 
 def test_confusions_are_counted_on_all_pairs_though_the_model_saw_few(monkeypatch):
-    vectors, _, given = planted(n_images=4000, noise=0.25, confuser=np.roll(np.arange(8), 1))
+    vectors, _, given = planted(n_images=1500, noise=0.25, confuser=np.roll(np.arange(8), 1))
     whole, _ = score(vectors, given, 8)
-    monkeypatch.setattr(scores, "FIT_PAIRS", 500)
+    monkeypatch.setattr(scores, "FIT_PAIRS", 300)
     few, _ = score(vectors, given, 8)
     assert not np.array_equal(whole, few) and np.abs(whole - few).mean() < 0.02
 
 
 @pytest.mark.parametrize(("labels", "least_ap", "most_error"), [("aggre", 0.53, 0.04), ("random1", 0.72, 0.06)])
 def test_human_noise_on_thumbnails(data, labels, least_ap, most_error):
-    rows = pq.read_table(data / "cifar10n" / "embeddings_train.parquet").slice(0, 10000)
+    rows = pq.read_table(data / "cifar10n" / "embeddings_train.parquet").slice(0, 6000)
     with (data / "cifar10n" / "labels_train.csv").open() as stream:
         by_key = {row["key"]: row for row in csv.DictReader(stream)}
     vectors = np.stack(rows["vector"].to_numpy()).astype(np.float32)

@@ -1,6 +1,5 @@
 """estimate-noise: precision of every class's labels with an interval, and what wrong labels seem to show."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ import pyarrow as pa
 
 from curate.schema import table_schema
 from curate.stage import QueryStage, Rows, Tables
-from curate.stages.labels import Asked, ClassLabels, class_looks, read_asked, read_labels
+from curate.stages.labels import ClassLabels, Drawn, class_looks, read_asked, read_labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +23,11 @@ def run(tables: Tables, params: EstimateNoise) -> Mapping[str, Rows]:
     names = dict(con.sql("SELECT class_key, name FROM classes").fetchall())
     asked = read_asked(con)
     stats: list[dict[str, Any]] = []
-    transitions: list[dict[str, Any]] = []
+    transitions = [table_schema("transition_matrix").arrow.empty_table()]
     for labels in read_labels(con):
         name = names.get(labels.class_key, labels.class_key)
         stats.append({"name": name, **_estimate(labels, asked.get(labels.class_key))})
-        transitions.extend(_transitions(labels))
+        transitions.append(_transitions(labels))
     # Classes whose direct labels all sit on damaged images: nothing is known about them.
     known = {row["class_key"] for row in stats}
     direct = {key for (key,) in con.sql("SELECT DISTINCT kept_key FROM rollups").fetchall()}
@@ -37,11 +36,11 @@ def run(tables: Tables, params: EstimateNoise) -> Mapping[str, Rows]:
             stats.append({"name": name, **_nothing_known(class_key)})
     return {
         "label_stats": pa.Table.from_pylist(stats, schema=table_schema("label_stats").arrow),
-        "transition_matrix": pa.Table.from_pylist(transitions, schema=table_schema("transition_matrix").arrow),
+        "transition_matrix": pa.concat_tables(transitions),
     }
 
 
-def _estimate(labels: ClassLabels, asked: Asked | None) -> dict[str, Any]:
+def _estimate(labels: ClassLabels, asked: list[Drawn] | None) -> dict[str, Any]:
     from curate.noise.looks import judged_estimate
     from curate.noise.precision import model_estimate
 
@@ -67,21 +66,19 @@ def _estimate(labels: ClassLabels, asked: Asked | None) -> dict[str, Any]:
     }
 
 
-def _transitions(labels: ClassLabels) -> list[dict[str, Any]]:
+def _transitions(labels: ClassLabels) -> pa.Table:
     """Shares of one given class: its own by mean p_correct, the rest by what fits better ('' = nothing does)."""
     total = len(labels.image_ids)
-    wrong: dict[str, float] = {}
-    count: Counter[str] = Counter()
-    for p, suggested in zip(labels.p_correct.tolist(), labels.suggested, strict=True):
-        key = suggested or ""
-        wrong[key] = wrong.get(key, 0.0) + (1.0 - p)
-        count[key] += 1
-    shares = {key: mass / total for key, mass in sorted(wrong.items()) if mass > 0 and key != labels.class_key}
-    own = max(1.0 - sum(shares.values()), 0.0)
-    rows = [(labels.class_key, own, total), *((key, share, count[key]) for key, share in shares.items())]
-    return [
-        {"given_key": labels.class_key, "true_key": key, "share": min(share, 1.0), "n": n} for key, share, n in rows
-    ]
+    given = labels.suggested.fill_null("").dictionary_encode()
+    keys, code = given.dictionary.to_pylist(), given.indices.to_numpy()
+    mass = np.bincount(code, 1.0 - labels.p_correct, len(keys)).tolist()
+    count = np.bincount(code, minlength=len(keys)).tolist()
+    wrong = sorted((key, m / total, n) for key, m, n in zip(keys, mass, count, strict=True))
+    rest = [(key, share, n) for key, share, n in wrong if share > 0 and key != labels.class_key]
+    own = max(1.0 - sum(share for _, share, _ in rest), 0.0)
+    true_keys, shares, counts = zip((labels.class_key, own, total), *rest, strict=True)
+    columns = [[labels.class_key] * len(counts), true_keys, [min(share, 1.0) for share in shares], counts]
+    return pa.table(columns, schema=table_schema("transition_matrix").arrow)
 
 
 def _nothing_known(class_key: str) -> dict[str, Any]:

@@ -356,7 +356,7 @@ class StageTables:
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """See `curate.stage.Tables`."""
-        settings = {
+        settings: dict[str, str | bool | int | float | list[str]] = {
             "temp_directory": str(self.folder / "tmp"),
             "preserve_insertion_order": False,
             "memory_limit": f"{_memory_limit_bytes() // 2**20}MiB",

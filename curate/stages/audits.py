@@ -221,10 +221,11 @@ def import_verdicts(
         FormatError: A line that cannot be used, with its number.
         MissingInputError: No such file.
     """
-    context = _Context.read(tables)
+    rows = list(_read_rows(file))
+    context = _Context.read(tables, {row.get(name, "") for _, row in rows for name in ("image_id", "key")})
     found: dict[str, dict[str, Any]] = {}
     standing = dict(context.standing)
-    for where, row in _read_rows(file):
+    for where, row in rows:
         verdict = _VERDICTS.get(row.get("verdict", "").lower())
         if not row.get("verdict"):
             continue
@@ -266,12 +267,20 @@ class _Context:
     standing: Mapping[tuple[str, str, str, str], dict[str, Any]]
 
     @classmethod
-    def read(cls, tables: Tables) -> "_Context":
+    def read(cls, tables: Tables, named: set[str]) -> "_Context":
+        """All samples and verdicts, and of the images those that were drawn or are named by their id or key."""
+        con = tables.connect()
+        con.register("named", pa.table({"value": pa.array(sorted(named), pa.string())}))
         keys: dict[str, list[str]] = {}
         sums: dict[str, str | None] = {}
-        for row in tables.arrow("images", ["image_id", "key", "sha256"]).to_pylist():
-            sums[row["image_id"]] = row["sha256"]
-            keys.setdefault(row["key"], []).append(row["image_id"])
+        wanted = "SELECT image_id, key, sha256 FROM images WHERE"
+        images = con.sql(
+            f"{wanted} image_id IN (FROM named UNION SELECT image_id FROM audit_samples) UNION "
+            f"{wanted} key IN (FROM named) ORDER BY image_id"
+        )
+        for image_id, key, digest in images.fetchall():
+            sums[image_id] = digest
+            keys.setdefault(key, []).append(image_id)
         samples: dict[str, tuple[str, str]] = {}
         drawn: dict[tuple[str, str], list[str]] = {}
         for row in tables.arrow("audit_samples", ["sample_id", "image_id", "class_key"]).to_pylist():

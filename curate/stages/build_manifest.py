@@ -13,8 +13,8 @@ from curate.errors import ParameterError
 from curate.schema import table_schema
 from curate.stage import QueryStage, Rows, Tables, param
 from curate.stages.class_decisions import decide_classes, decisions_table, place_classes
-from curate.stages.manifest_folder import export_manifest, input_digests, manifest_name
 from curate.stages.labels import check_scores, sql_of, want_classes
+from curate.stages.manifest_folder import export_manifest, input_digests, manifest_name
 
 _PLACES = pa.schema([("class_key", pa.string()), ("place", pa.string())])
 
@@ -110,9 +110,9 @@ def run(tables: Tables, params: BuildManifest) -> Mapping[str, Rows]:
 
 
 def _keep_direct(con: duckdb.DuckDBPyConnection, values: Mapping[str, Any]) -> None:
-    """Tables of the direct labels: those of usable images (pairs), those of others (gone), and their classes (labelled).
+    """Tables of direct labels: those of usable images (pairs), of others (gone), and the classes of both (labelled).
 
-    Each holds what later queries ask for and no more: together they are as large as the corpus.
+    They hold what later queries ask for and no more: each may be as large as the corpus.
     """
     want_classes(con)
     con.execute(

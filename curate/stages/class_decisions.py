@@ -111,9 +111,7 @@ def decisions_table(classes: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(classes, schema=_DECISIONS)
 
 
-def _decide(
-    p: npt.NDArray[np.float64], looks: "list[Look]", n_over: int, params: "BuildManifest"
-) -> dict[str, Any]:
+def _decide(p: npt.NDArray[np.float64], looks: "list[Look]", n_over: int, params: "BuildManifest") -> dict[str, Any]:
     """Columns of manifest_classes, rule and detail of a class of which n_over more labels are over the cap."""
     from curate.noise.select import select_by_audits, select_by_model
 

@@ -1,7 +1,7 @@
 """Direct labels by class with their scores and verdicts: what estimate-noise, build-manifest and audits read.
 
-Labels stream class by class, sorted by DuckDB, and stay Arrow columns: of a hundred million only those of one class are in
-memory, and only what is asked of a class becomes Python objects.
+Labels stream class by class, sorted by DuckDB, and stay Arrow columns: only those of one class are in memory, and only
+what is asked of a class becomes Python objects.
 """
 
 from collections.abc import Generator, Iterable, Iterator
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 _SQL = Path(__file__).parent / "sql"
 _BATCH_ROWS = 100_000
-_FRAMES = pa.list_(pa.struct([("frame", pa.string()), ("stratum", pa.int32())]))
 
 Drawn = tuple[str, int, float, str, bool | None]
 """Frame, look, its share of the error, image_id, and whether the pair was judged correct; None = not judged yet."""
@@ -59,8 +58,8 @@ def read_labels(
     """Direct labels class by class, in order of class_key.
 
     Args:
-        con: Connection with mentions, rollups, images, label_scores, audit_frames and audit_samples; nothing else may be
-            asked of it meanwhile.
+        con: Connection with mentions, rollups, images, label_scores, audit_frames and audit_samples; it must not be
+            used meanwhile.
         classes: Which classes; None = all.
         need_scores: Whether every label must have a score; else NaN stands for none.
         with_bytes: Whether to tell the images' bytes.
@@ -127,18 +126,17 @@ def stream_labels(con: duckdb.DuckDBPyConnection, labels: str) -> Generator[Clas
     )
     with con.sql(query).to_arrow_reader(_BATCH_ROWS) as reader:
         for class_key, rows in runs(reader, "class_key"):
-            columns = {name: rows[name].combine_chunks() for name in rows.column_names}
             yield ClassLabels(
                 class_key,
-                columns["image_id"],
-                np.asarray(rows["p_correct"].to_numpy(), np.float64),  # NULL becomes NaN
-                columns["suggested_class_key"],
-                columns["sha256"],
-                columns["frames"].cast(_FRAMES),
+                rows["image_id"],
+                rows["p_correct"].to_numpy(zero_copy_only=False),  # NULL becomes NaN
+                rows["suggested_class_key"],
+                rows["sha256"],
+                rows["frames"],
             )
 
 
-def runs(batches: Iterable[pa.RecordBatch], column: str) -> Iterator[tuple[str, pa.Table]]:
+def runs(batches: Iterable[pa.RecordBatch], column: str) -> Iterator[tuple[str, pa.RecordBatch]]:
     """Rows cut where a column changes.
 
     Args:
@@ -155,13 +153,13 @@ def runs(batches: Iterable[pa.RecordBatch], column: str) -> Iterator[tuple[str, 
         start = 0
         for found, end in zip(cut.values.to_pylist(), cut.run_ends.to_pylist(), strict=True):
             if held and found != value:
-                yield value, pa.Table.from_batches(held)
+                yield value, held[0] if len(held) == 1 else pa.concat_batches(held)
                 held = []
             value = found
             held.append(batch.slice(start, end - start))
             start = end
     if held:
-        yield value, pa.Table.from_batches(held)
+        yield value, held[0] if len(held) == 1 else pa.concat_batches(held)
 
 
 def read_asked(con: duckdb.DuckDBPyConnection) -> dict[str, list[Drawn]]:

@@ -2,10 +2,11 @@
 
     python -m tests.benchmarks.metadata_scale [--images 100000 1000000 10000000] [--folder DIR] [--steps NAME ...]
 
-A workspace is written as its producers would have left it: images of one tar source with 1.5 direct labels each, classes
-of Zipf's sizes in a hierarchy of ternary branching, some of them rolled up or left out, 0.2 % damaged images, copies of
-evaluation images, clusters of copies and tombstones. Then every step runs in a process of its own, whose peak memory is
-told by the kernel. Two thousand audits are drawn, judged by chance with p_correct, imported and used.
+A workspace is written as its producers would have left it: images of one tar source with 1.5 direct labels each,
+classes of Zipf's sizes in a hierarchy of ternary branching, some of them rolled up or left out, 0.2 % damaged images,
+copies of evaluation images, clusters of copies and tombstones. Then every step runs in a process of its own, whose peak
+memory is told by the kernel. Two thousand audits are drawn over all classes and two thousand in the fifty largest,
+judged by chance with p_correct, imported and used.
 """
 
 import argparse
@@ -96,7 +97,7 @@ def fixed_tables(keys: pa.Array, n_of_class: Ints) -> dict[str, pa.Table]:
     return {
         "rollups": pa.Table.from_pylist(rollups, schema=table_schema("rollups").arrow),
         "classes": pa.Table.from_pylist(classes, schema=table_schema("classes").arrow),
-        "ancestors": pa.table(dict(zip(("class_key", "ancestor_key", "distance"), zip(*ancestors), strict=True))),
+        "ancestors": pa.table([*zip(*ancestors, strict=True)], schema=table_schema("ancestors").arrow),
         "sources": pa.Table.from_pylist([source], schema=table_schema("sources").arrow),
     }
 
@@ -168,7 +169,8 @@ def part_tables(part: int, n: int, keys: pa.Array, n_of_class: Ints) -> dict[str
             "similarity": one_value(0.95, len(copies)), "p_duplicate": one_value(0.99, len(copies)),
         }),
         "duplicate_clusters": conformed("duplicate_clusters", cluster.size, {
-            "image_id": ids.take(pa.array(cluster.ravel())), "cluster_id": heads.take(pa.array(np.arange(cluster.size) // 2)),
+            "image_id": ids.take(pa.array(cluster.ravel())),
+            "cluster_id": heads.take(pa.array(np.arange(cluster.size) // 2)),
             "is_representative": pa.array(np.tile([True, False], len(cluster))),
         }),
         "tombstones": conformed("tombstones", 40, {
@@ -203,8 +205,16 @@ def generate(folder: Path, n_images: int) -> None:
 
 
 def sample(folder: Path) -> None:
-    """As the command does it."""
+    """As the command does it: a label or so of each class."""
     draw(curate.open(folder), SampleAudits(budget=BUDGET, min_precision=PRECISION))
+
+
+def sample_largest(folder: Path) -> None:
+    """As the command does it, as many labels again, of the largest classes: their frames are the largest, too."""
+    session = curate.open(folder)
+    largest = session.sql("SELECT class_key FROM classes ORDER BY n_images_direct DESC, class_key LIMIT 50").fetchall()
+    classes = tuple(key for (key,) in largest)
+    draw(session, SampleAudits(budget=BUDGET, min_precision=PRECISION, classes=classes, afresh=True))
 
 
 def judge(folder: Path) -> None:
@@ -219,6 +229,7 @@ def judge(folder: Path) -> None:
     chance = [int(sha256(name.encode()).hexdigest()[:8], 16) / 2**32 for name in rows["sample_id"].to_pylist()]
     said = ["yes" if u < p_of[name] else "no" for name, u in zip(rows["sample_id"].to_pylist(), chance, strict=True)]
     judged = rows.set_column(rows.column_names.index("verdict"), "verdict", pa.array(said))
+    judged = judged.append_column("audited_at", one_value("2026-01-01T00:00:00", len(said)))
     csv.write_csv(judged, folder.parent / "verdicts.csv")
 
 
@@ -236,6 +247,7 @@ STEPS: dict[str, Callable[[Path], object]] = {
     "estimate-noise": lambda folder: curate.open(folder).run("estimate-noise"),
     "build-manifest --evidence model": lambda folder: build(folder, "model"),
     "audit sample": sample,
+    "audit sample, largest classes": sample_largest,
     "audit export": judge,
     "audit import": import_verdicts,
     "estimate-noise, audited": lambda folder: curate.open(folder).run("estimate-noise"),

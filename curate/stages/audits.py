@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from curate.errors import FormatError, MissingInputError, ParameterError, nearest
 from curate.schema import table_schema
 from curate.stage import Tables, param
-from curate.stages.labels import ClassLabels, class_looks, read_asked, read_labels, sql_of, want_classes
+from curate.stages.labels import ClassLabels, class_looks, read_asked, read_labels, want_classes
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -79,20 +79,16 @@ def sample(tables: Tables, params: SampleAudits) -> tuple[pa.Table, pa.Table]:
 
     con = tables.connect()
     asked = read_asked(con)
-    n_labels = _count_labels(con)
+    n_labels = _count_labels(con, params.classes or None)
     unknown = sorted(set(params.classes) - set(n_labels))
     if unknown:
-        raise ParameterError(f"no direct label of class '{unknown[0]}'", fix=nearest(unknown[0], n_labels))
-    asked_of = set(asked) & set(n_labels)
+        known = _count_labels(con, None)
+        raise ParameterError(f"no direct label of class '{unknown[0]}'", fix=nearest(unknown[0], known))
     looks = {
         labels.class_key: class_looks(labels, asked[labels.class_key])
-        for labels in read_labels(con, classes=asked_of, need_scores=False)
+        for labels in read_labels(con, classes=asked.keys() & n_labels.keys(), need_scores=False)
     }
-    sizes = {
-        key: _n_wanted(n, looks.get(key, []), params)
-        for key, n in n_labels.items()
-        if not params.classes or key in params.classes
-    }
+    sizes = {key: _n_wanted(n, looks.get(key, []), params) for key, n in n_labels.items()}
     shares = spread_budget(sizes, sum(sizes.values()) if params.budget is None else params.budget)
     chosen = [key for key, n in shares.items() if n]
     frames = [table_schema("audit_frames").arrow.empty_table()]
@@ -108,10 +104,13 @@ def sample(tables: Tables, params: SampleAudits) -> tuple[pa.Table, pa.Table]:
     )
 
 
-def _count_labels(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Direct labels on decodable images by class, in order of class_key."""
-    want_classes(con)
-    query = f"SELECT class_key, count(*) FROM ({sql_of('direct_labels')}) WHERE status = 'ok' GROUP BY ALL ORDER BY ALL"
+def _count_labels(con: duckdb.DuckDBPyConnection, classes: tuple[str, ...] | None) -> dict[str, int]:
+    """Direct labels on decodable images by class, in order of class_key; of all classes where none are named."""
+    want_classes(con, classes)
+    query = (
+        "SELECT class_key, count(*) FROM direct_pairs SEMI JOIN (FROM images WHERE status = 'ok') USING (image_id) "
+        "GROUP BY ALL ORDER BY ALL"
+    )
     return dict(con.sql(query).fetchall())
 
 

@@ -85,13 +85,14 @@ def sql_of(name: str) -> str:
 
 
 def want_classes(con: duckdb.DuckDBPyConnection, keys: Iterable[str] | None = None) -> None:
-    """Say which classes direct_labels.sql gives: some, or all."""
+    """Say which classes direct_pairs and direct_labels.sql give: some, or all."""
     if keys is None:
         con.execute("CREATE OR REPLACE TEMP TABLE wanted AS SELECT DISTINCT kept_key AS class_key FROM rollups")
-        return
-    con.register("wanted_keys", pa.table({"class_key": pa.array(sorted(keys), pa.string())}))
-    con.execute("CREATE OR REPLACE TEMP TABLE wanted AS FROM wanted_keys")
-    con.unregister("wanted_keys")
+    else:
+        con.register("wanted_keys", pa.table({"class_key": pa.array(sorted(set(keys)), pa.string())}))
+        con.execute("CREATE OR REPLACE TEMP TABLE wanted AS FROM wanted_keys")
+        con.unregister("wanted_keys")
+    con.execute(f"CREATE OR REPLACE TEMP VIEW direct_pairs AS {sql_of('direct_pairs')}")
 
 
 def check_scores(con: duckdb.DuckDBPyConnection, labels: str) -> None:

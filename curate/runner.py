@@ -132,8 +132,8 @@ def _run_query(workspace: Workspace, stage: QueryStage, params: Any, watch: Watc
     tables = stage_tables(workspace, stage)
     print_ = stage_fingerprint(workspace, stage, params)
     with watch(stage.name, 1) as progress:
-        results = stage.run(tables, params)
-        written = _write_whole(workspace, stage, stage.writes, results, print_)
+        # No name for what the stage gives: its relations hold a database, which is to go when they are written.
+        written = _write_whole(workspace, stage, stage.writes, stage.run(tables, params), print_)
         progress(1.0)
     latest = ""
     if stage.retain:

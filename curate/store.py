@@ -34,6 +34,8 @@ from curate.schema import check_rows, combine_digests, conform, digest_rows, mac
 from curate.stage import StoredPart
 
 FORMAT = 1
+MAX_QUERY_BYTES = 4 * 2**30
+"""Memory that a query may take at most, and half of the machine's if that is less; what needs more goes to disk."""
 _FOOTER = b"curate"
 # What a kill may leave behind: see _written, and stages/manifest_folder.py.
 _PARTIAL = (".workspace.json.*", ".curate.duckdb.*", "commits/.*.json.*", "parts/*/.*.parquet.*", "manifests/.*")
@@ -355,7 +357,12 @@ class StageTables:
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """See `curate.stage.Tables`."""
-        con = duckdb.connect(config={"temp_directory": str(self.folder / "tmp"), "preserve_insertion_order": False})
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "temp_directory": str(self.folder / "tmp"),
+            "preserve_insertion_order": False,
+            "memory_limit": f"{_memory_limit_bytes() // 2**20}MiB",
+        }
+        con = duckdb.connect(config=settings)
         self.create_views(con)
         return con
 
@@ -414,6 +421,10 @@ def _written(path: Path) -> Iterator[Path]:
             where=str(path),
             fix="Make room or allow writing there; the same command continues where it was.",
         ) from error
+
+
+def _memory_limit_bytes() -> int:
+    return min(MAX_QUERY_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
 
 
 def _stored_tables() -> list[str]:

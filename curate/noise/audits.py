@@ -4,11 +4,14 @@ Within a stratum the pairs with the smallest hash of frame and image are drawn: 
 replacement that does not depend on row order, and that a larger sample of the same frame contains.
 """
 
+import heapq
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.stats import betabinom, binom
 
 from curate.noise.folds import unit_hash
@@ -24,6 +27,10 @@ N_SETS = 20
 
 SUREST = 0.03
 """How near to 0 or 1 a score may come in the design of a sample."""
+
+
+HASHED_AT_ONCE = 100_000
+"""Pairs of a frame that become text together when it is named."""
 
 
 def score_strata(p_correct: npt.NDArray[np.float64], n_audits: int) -> npt.NDArray[np.int64]:
@@ -121,17 +128,22 @@ def worth(
     return np.asarray(np.where((n_audits > 0) & (too_few < n_audits), chance * sizes * precision, 0.0))
 
 
-def frame_name(class_key: str, members: Sequence[tuple[str, str, int]], seed: int) -> str:
+def frame_name(class_key: str, image_ids: pa.Array, digests: pa.Array, strata: npt.NDArray[np.int64], seed: int) -> str:
     """Name of the pairs of a class that a sample is drawn from: 24 hex digits.
 
     Args:
         class_key: The class.
-        members: (image_id, sha256 of its bytes, stratum) of each pair, any order.
+        image_ids: R hex strings, any order.
+        digests: R hex strings, sha256 of the images' bytes; '' where these are not known.
+        strata: (R,) stratum of each pair.
         seed: Seed of the draw.
     """
+    order = pc.sort_indices(image_ids)
+    columns = [image_ids.take(order), digests.take(order), pa.array(strata).take(order).cast(pa.string())]
+    members = pc.binary_join_element_wise("('", columns[0], "', '", columns[1], "', ", columns[2], ")", "")
     digest = sha256(repr((class_key, seed)).encode())
-    for member in sorted(members):
-        digest.update(repr(member).encode())
+    for start in range(0, len(members), HASHED_AT_ONCE):
+        digest.update("".join(members.slice(start, HASHED_AT_ONCE).to_pylist()).encode())
     return digest.hexdigest()[:24]
 
 
@@ -164,4 +176,4 @@ def spread_budget(sizes: Mapping[str, int], budget: int) -> dict[str, int]:
 
 def draw(frame: str, image_ids: Sequence[str], n: int) -> list[str]:
     """Simple random sample of n images of a stratum, without replacement, in the order in which they are drawn."""
-    return sorted(image_ids, key=lambda image_id: (unit_hash(0, frame, image_id), image_id))[:n]
+    return heapq.nsmallest(n, image_ids, key=lambda image_id: (unit_hash(0, frame, image_id), image_id))

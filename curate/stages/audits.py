@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 from curate.errors import FormatError, MissingInputError, ParameterError, nearest
 from curate.schema import table_schema
 from curate.stage import Tables, param
-from curate.stages.labels import ClassLabels, class_looks, read_asked, read_labels
+from curate.stages.labels import ClassLabels, class_looks, read_asked, read_labels, want_classes
 from curate.stages.verdicts import named_verdict
 
 if TYPE_CHECKING:
@@ -77,33 +78,46 @@ def sample(tables: Tables, params: SampleAudits) -> tuple[pa.Table, pa.Table]:
     from curate.noise.audits import spread_budget
 
     con = tables.connect()
-    labels = {each.class_key: each for each in read_labels(con, need_scores=False)}
-    unknown = sorted(set(params.classes) - set(labels))
+    asked = read_asked(con)
+    n_labels = _count_labels(con, params.classes or None)
+    unknown = sorted(set(params.classes) - set(n_labels))
     if unknown:
-        raise ParameterError(f"no direct label of class '{unknown[0]}'", fix=nearest(unknown[0], labels))
-    looks = {key: class_looks(labels[key], asked) for key, asked in read_asked(con).items() if key in labels}
-    sizes = {
-        key: _n_wanted(each, looks.get(key, []), params)
-        for key, each in labels.items()
-        if not params.classes or key in params.classes
+        known = _count_labels(con, None)
+        raise ParameterError(f"no direct label of class '{unknown[0]}'", fix=nearest(unknown[0], known))
+    looks = {
+        labels.class_key: class_looks(labels, asked[labels.class_key])
+        for labels in read_labels(con, classes=asked.keys() & n_labels.keys(), need_scores=False)
     }
+    sizes = {key: _n_wanted(n, looks.get(key, []), params) for key, n in n_labels.items()}
     shares = spread_budget(sizes, sum(sizes.values()) if params.budget is None else params.budget)
-    frames: list[dict[str, Any]] = []
+    chosen = [key for key, n in shares.items() if n]
+    frames = [table_schema("audit_frames").arrow.empty_table()]
     samples: list[dict[str, Any]] = []
-    for key in sorted(key for key, n in shares.items() if n):
-        of_frame, of_sample = _draw_class(labels[key], looks.get(key, []), shares[key], params)
+    for labels in read_labels(con, classes=chosen, need_scores=False, with_bytes=True):
+        key = labels.class_key
+        of_frame, of_sample = _draw_class(labels, looks.get(key, []), shares[key], params)
         frames += of_frame
         samples += of_sample
     return (
-        pa.Table.from_pylist(frames, schema=table_schema("audit_frames").arrow),
+        pa.concat_tables(frames),
         pa.Table.from_pylist(samples, schema=table_schema("audit_samples").arrow),
     )
 
 
-def _n_wanted(labels: ClassLabels, looks: "list[Look]", params: SampleAudits) -> int:
+def _count_labels(con: duckdb.DuckDBPyConnection, classes: tuple[str, ...] | None) -> dict[str, int]:
+    """Direct labels on decodable images by class, in order of class_key; of all classes where none are named."""
+    want_classes(con, classes)
+    query = (
+        "SELECT class_key, count(*) FROM direct_pairs SEMI JOIN (FROM images WHERE status = 'ok') USING (image_id) "
+        "GROUP BY ALL ORDER BY ALL"
+    )
+    return dict(con.sql(query).fetchall())
+
+
+def _n_wanted(n_labels: int, looks: "list[Look]", params: SampleAudits) -> int:
     """How many labels a class should have drawn now."""
     if params.afresh or not (looks or params.more):
-        return min(len(labels.image_ids), params.per_class)
+        return min(n_labels, params.per_class)
     if not params.more or not looks or (looks[-1].drawn & ~looks[-1].judged).any():
         return 0
     last = looks[-1]
@@ -112,36 +126,35 @@ def _n_wanted(labels: ClassLabels, looks: "list[Look]", params: SampleAudits) ->
 
 def _draw_class(
     labels: ClassLabels, looks: "list[Look]", n: int, params: SampleAudits
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Rows of audit_frames and audit_samples for n more labels of a class."""
+) -> tuple[list[pa.Table], list[dict[str, Any]]]:
+    """Rows of audit_frames, if it is a new frame, and of audit_samples for n more labels of a class."""
     from curate.noise.audits import draw, frame_name, sample_name, spread_budget
     from curate.noise.looks import next_share
 
     share = next_share(looks, params.final)
     if share < MIN_SHARE:
         return [], []
+    frames = []
     if params.more:
         last = looks[-1]
         frame, strata, drawn = last.frame, last.stratum, last.drawn
     else:
         strata, drawn = _strata(labels, n, share, params), np.zeros(len(labels.image_ids), np.bool_)
-        members = [
-            (labels.image_ids[i], labels.sha256[i], int(strata[i])) for i in np.flatnonzero(strata >= 0).tolist()
-        ]
-        frame = frame_name(labels.class_key, members, params.seed)
-    of_class = {"frame": frame, "class_key": labels.class_key}
-    frames = [] if params.more else [
-        {**of_class, "image_id": image_id, "image_sha256": digest, "stratum": stratum}
-        for image_id, digest, stratum in members
-    ]  # fmt: skip
-    inside = {h: [labels.image_ids[i] for i in np.flatnonzero(strata == h)] for h in range(int(strata.max()) + 1)}
-    allocation = spread_budget({f"{h:03d}": len(ids) for h, ids in inside.items()}, n + int(drawn.sum()))
-    known = {labels.image_ids[i] for i in np.flatnonzero(drawn)}
+        inside = pa.array(strata >= 0)
+        ids, digests, stratum = labels.image_ids.filter(inside), labels.sha256.filter(inside), strata[strata >= 0]
+        frame = frame_name(labels.class_key, ids, digests, stratum, params.seed)
+        same = [pa.repeat(value, len(ids)) for value in (frame, labels.class_key)]
+        columns = [same[0], ids, same[1], digests, pa.array(stratum, pa.int32())]
+        frames = [pa.table(columns, schema=table_schema("audit_frames").arrow)]
+    inside_of = [labels.image_ids.filter(pa.array(strata == h)).to_pylist() for h in range(int(strata.max()) + 1)]
+    allocation = spread_budget({f"{h:03d}": len(ids) for h, ids in enumerate(inside_of)}, n + int(drawn.sum()))
+    known = set(labels.image_ids.filter(pa.array(drawn)).to_pylist())
     number = looks[-1].number + 1 if looks else 1
     samples = [
-        {**of_class, "sample_id": sample_name(frame, image_id), "image_id": image_id, "stratum": h, "look": number,
-         "error_share": share, "inclusion_probability": allocation[f"{h:03d}"] / len(ids)}
-        for h, ids in inside.items()
+        {"frame": frame, "class_key": labels.class_key, "sample_id": sample_name(frame, image_id), "image_id": image_id,
+         "stratum": h, "look": number, "error_share": share,
+         "inclusion_probability": allocation[f"{h:03d}"] / len(ids)}
+        for h, ids in enumerate(inside_of)
         for image_id in draw(frame, ids, allocation[f"{h:03d}"])
         if image_id not in known
     ]  # fmt: skip
@@ -208,10 +221,11 @@ def import_verdicts(
         FormatError: A line that cannot be used, with its number.
         MissingInputError: No such file.
     """
-    context = _Context.read(tables)
+    rows = list(_read_rows(file))
+    context = _Context.read(tables, {row.get(name, "") for _, row in rows for name in ("image_id", "key")})
     found: dict[str, dict[str, Any]] = {}
     standing = dict(context.standing)
-    for where, row in _read_rows(file):
+    for where, row in rows:
         verdict = _VERDICTS.get(row.get("verdict", "").lower())
         if not row.get("verdict"):
             continue
@@ -252,12 +266,20 @@ class _Context:
     standing: Mapping[tuple[str, str, str, str], dict[str, Any]]
 
     @classmethod
-    def read(cls, tables: Tables) -> "_Context":
+    def read(cls, tables: Tables, named: set[str]) -> "_Context":
+        """All samples and verdicts, and of the images those that were drawn or are named by their id or key."""
+        con = tables.connect()
+        con.register("named", pa.table({"value": pa.array(sorted(named), pa.string())}))
         keys: dict[str, list[str]] = {}
         sums: dict[str, str | None] = {}
-        for row in tables.arrow("images", ["image_id", "key", "sha256"]).to_pylist():
-            sums[row["image_id"]] = row["sha256"]
-            keys.setdefault(row["key"], []).append(row["image_id"])
+        wanted = "SELECT image_id, key, sha256 FROM images WHERE"
+        images = con.sql(
+            f"{wanted} image_id IN (FROM named UNION SELECT image_id FROM audit_samples) UNION "
+            f"{wanted} key IN (FROM named) ORDER BY image_id"
+        )
+        for image_id, key, digest in images.fetchall():
+            sums[image_id] = digest
+            keys.setdefault(key, []).append(image_id)
         samples: dict[str, tuple[str, str]] = {}
         drawn: dict[tuple[str, str], list[str]] = {}
         for row in tables.arrow("audit_samples", ["sample_id", "image_id", "class_key"]).to_pylist():

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import duckdb
@@ -13,10 +12,10 @@ import pyarrow as pa
 from curate.errors import ParameterError
 from curate.schema import table_schema
 from curate.stage import QueryStage, Rows, Tables, param
-from curate.stages.class_decisions import check_scores, decide_classes, decisions_table, place_classes
+from curate.stages.class_decisions import decide_classes, decisions_table, place_classes
+from curate.stages.labels import check_scores, sql_of, want_classes
 from curate.stages.manifest_folder import export_manifest, input_digests, manifest_name
 
-_SQL = Path(__file__).parent / "sql"
 _PLACES = pa.schema([("class_key", pa.string()), ("place", pa.string())])
 
 
@@ -84,16 +83,15 @@ def run(tables: Tables, params: BuildManifest) -> Mapping[str, Rows]:
     parameters = asdict(params)
     manifest_id = manifest_name(tables, parameters)
     values = {**parameters, "manifest_id": manifest_id, "seed": str(params.seed)}
-    check_scores(con)
-    con.execute("CREATE TEMP TABLE direct AS SELECT image_id, class_key FROM image_labels WHERE origin = 'direct'")
-    _keep_as(con, "whole", "image_exclusions", values)
-    con.execute(f"CREATE TEMP TABLE pairs AS FROM ({_sql('direct_labels')}) ANTI JOIN whole USING (image_id)")
+    _keep_direct(con, values)
     places = place_classes(con, params.min_images) if params.roll_up else {}
     con.register("places", pa.table({"class_key": [*places], "place": [*places.values()]}, schema=_PLACES))
     _keep_as(con, "usable", "usable_labels", values)
+    con.execute("DROP TABLE pairs")
     classes = decide_classes(con, params, places)
     con.register("decisions", decisions_table(classes))
     _keep_as(con, "fates", "label_fates", values)
+    con.execute("DROP TABLE usable")
     _keep_as(con, "kept", "kept_labels", values)
     n_inherited = dict(
         con.sql("SELECT class_key, count(*) FROM kept WHERE origin = 'inherited' GROUP BY ALL").fetchall()
@@ -111,8 +109,25 @@ def run(tables: Tables, params: BuildManifest) -> Mapping[str, Rows]:
     }
 
 
-def _sql(name: str) -> str:
-    return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
+def _keep_direct(con: duckdb.DuckDBPyConnection, values: Mapping[str, Any]) -> None:
+    """Tables of direct labels: those of usable images (pairs), of others (gone), and the classes of both (labelled).
+
+    They hold what later queries ask for and no more: each may be as large as the corpus.
+    """
+    want_classes(con)
+    con.execute(
+        "CREATE TEMP TABLE direct AS "
+        f"SELECT image_id, class_key, status = 'ok' AS is_decodable, p_correct FROM ({sql_of('direct_labels')})"
+    )
+    check_scores(con, "SELECT p_correct FROM direct WHERE is_decodable")
+    _keep_as(con, "whole", "image_exclusions", values)
+    con.execute("CREATE TEMP TABLE labelled AS SELECT DISTINCT class_key FROM direct")
+    con.execute("CREATE TEMP TABLE gone AS SELECT image_id, class_key, rule FROM direct JOIN whole USING (image_id)")
+    con.execute(
+        "CREATE TEMP TABLE pairs AS SELECT image_id, class_key, p_correct FROM direct ANTI JOIN whole USING (image_id) "
+        "WHERE is_decodable"
+    )
+    con.execute("DROP TABLE direct")
 
 
 def _named(sql: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,12 +136,12 @@ def _named(sql: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _query(con: duckdb.DuckDBPyConnection, name: str, values: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
-    sql = _sql(name)
+    sql = sql_of(name)
     return con.sql(sql, params=_named(sql, values))
 
 
 def _keep_as(con: duckdb.DuckDBPyConnection, table: str, name: str, values: Mapping[str, Any]) -> None:
-    sql = _sql(name)
+    sql = sql_of(name)
     con.execute(f"CREATE TEMP TABLE {table} AS {sql}", _named(sql, values))
 
 

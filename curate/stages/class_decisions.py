@@ -1,21 +1,20 @@
 """What becomes of each class in a manifest: rolled up, kept, excluded or undecided."""
 
 import math
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from curate.errors import MissingTableError
-from curate.stages.labels import Asked, ClassLabels, class_looks, read_asked
+from curate.stages.labels import class_looks, read_asked, stream_labels
 
 if TYPE_CHECKING:
+    from curate.noise.looks import Look
     from curate.stages.build_manifest import BuildManifest
 
-_SQL = Path(__file__).parent / "sql"
 _DECISIONS = pa.schema(
     [
         ("class_key", pa.string()),
@@ -27,22 +26,6 @@ _DECISIONS = pa.schema(
         ("detail", pa.string()),
     ]
 )
-
-
-def check_scores(con: duckdb.DuckDBPyConnection) -> None:
-    """Refuse labels that nothing is known about.
-
-    Raises:
-        MissingTableError: label_scores does not know a direct label.
-    """
-    sql = (_SQL / "direct_labels.sql").read_text(encoding="utf-8")
-    n_labels, n_scored = con.sql(f"SELECT count(*), count(p_correct) FROM ({sql})").fetchall()[0]
-    if n_scored < n_labels:
-        raise MissingTableError(
-            f"{n_labels - n_scored} of {n_labels} direct labels have no score",
-            where="label_scores",
-            fix="Run curate score-labels.",
-        )
 
 
 def place_classes(con: duckdb.DuckDBPyConnection, min_images: int) -> dict[str, str]:
@@ -90,7 +73,7 @@ def decide_classes(
     """What becomes of each class with a direct label, in order of class_key.
 
     Args:
-        con: Connection with direct, usable, classes and the tables of audits.
+        con: Connection with labelled, usable, classes, images and the tables of audits.
         params: Parameters of build-manifest.
         places: Classes that were rolled up.
 
@@ -101,15 +84,21 @@ def decide_classes(
     names = dict(con.sql("SELECT class_key, name FROM classes").fetchall())
     asked = read_asked(con)
     over = dict(con.sql("SELECT class_key, count(*) FROM usable WHERE rule = 'over_cap' GROUP BY ALL").fetchall())
+    labelled = con.sql("FROM labelled ORDER BY ALL").fetchall()
+    usable = (
+        "SELECT image_id, class_key, p_correct, NULL::VARCHAR AS suggested_class_key, NULL::VARCHAR AS sha256 "
+        "FROM usable WHERE rule IS NULL"
+    )
     rows = {
-        each.class_key: _decide(each, asked.get(each.class_key), over.get(each.class_key, 0), params)
-        for each in _usable_labels(con)
+        each.class_key: _decide(
+            each.p_correct, class_looks(each, asked.get(each.class_key)), over.get(each.class_key, 0), params
+        )
+        for each in stream_labels(con, usable)
     }
-    nothing = ClassLabels("", [], [], np.zeros(0), [])
     classes: list[dict[str, Any]] = []
     n_classes = 0
-    for (class_key,) in con.sql("SELECT DISTINCT class_key FROM direct ORDER BY 1").fetchall():
-        row = rows.get(class_key) or _decide(nothing, None, 0, params)
+    for (class_key,) in labelled:
+        row = rows.get(class_key) or _decide(np.zeros(0), [], 0, params)
         is_there = row["n_kept"] + row["n_weighted"] > 0
         known = {"class_key": class_key, "name": names.get(class_key, class_key), "rolled_up_to": places.get(class_key)}
         classes.append({**known, "class_id": n_classes if is_there else None, **row})
@@ -122,26 +111,11 @@ def decisions_table(classes: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(classes, schema=_DECISIONS)
 
 
-def _usable_labels(con: duckdb.DuckDBPyConnection) -> Iterator[ClassLabels]:
-    """Labels that the selection may choose from, class by class."""
-    query = "SELECT class_key, image_id, sha256, p_correct FROM usable WHERE rule IS NULL ORDER BY class_key, image_id"
-    rows: pa.Table = con.sql(query).to_arrow_table()
-    keys = rows["class_key"].to_numpy()
-    starts = np.flatnonzero(np.append([True], keys[1:] != keys[:-1])[: len(keys)])
-    for start, end in zip(starts, np.append(starts[1:], len(keys)), strict=True):
-        found = rows.slice(start, end - start)
-        digests = found["sha256"].fill_null("").to_pylist()
-        p = found["p_correct"].to_numpy()
-        yield ClassLabels(keys[start], found["image_id"].to_pylist(), digests, p, [None] * len(p))
-
-
-def _decide(labels: ClassLabels, asked: Asked | None, n_over: int, params: "BuildManifest") -> dict[str, Any]:
+def _decide(p: npt.NDArray[np.float64], looks: "list[Look]", n_over: int, params: "BuildManifest") -> dict[str, Any]:
     """Columns of manifest_classes, rule and detail of a class of which n_over more labels are over the cap."""
     from curate.noise.select import select_by_audits, select_by_model
 
-    p = labels.p_correct
     alpha = 1 - params.confidence
-    looks = class_looks(labels, asked)
     if params.evidence == "model":
         decision = select_by_model(p, params.min_precision, alpha, params.min_images)
     else:

@@ -1,9 +1,7 @@
 """estimate-noise: precision of every class's labels with an interval, and what wrong labels seem to show."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -11,12 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from curate.stage import QueryStage, Rows, Tables
-from curate.stages.labels import Asked, ClassLabels, class_looks, read_asked, read_labels
+from curate.stages.labels import ClassLabels, Drawn, class_looks, read_asked, read_labels, sql_of
 
 if TYPE_CHECKING:
     from curate.noise.calibrate import Calibration
 
-_SQL = Path(__file__).parent / "sql"
 _ESTIMATES = pa.schema(
     [
         ("class_key", pa.string()),
@@ -47,38 +44,34 @@ def run(tables: Tables, params: EstimateNoise) -> Mapping[str, Rows]:
     asked = read_asked(con)
     calibration = _calibration(con) if asked else None
     stats: list[dict[str, Any]] = []
-    transitions: list[dict[str, Any]] = []
+    transitions = [_TRANSITIONS.empty_table()]
     for labels in read_labels(con):
         name = names.get(labels.class_key, labels.class_key)
         stats.append({"name": name, **_estimate(labels, asked.get(labels.class_key), calibration)})
-        transitions.extend(_transitions(labels))
+        transitions.append(_transitions(labels))
     # Classes whose direct labels all sit on damaged images: nothing is known about them.
     known = {row["class_key"] for row in stats}
     direct = {key for (key,) in con.sql("SELECT DISTINCT kept_key FROM rollups").fetchall()}
     for class_key, name in sorted(names.items()):
         if class_key not in known and class_key in direct:
             stats.append({"name": name, **_nothing_known(class_key)})
-    con.register("transitions", pa.Table.from_pylist(transitions, schema=_TRANSITIONS))
-    kinds = con.sql(_sql("transition_kinds")).to_arrow_table()
+    con.register("transitions", pa.concat_tables(transitions))
+    kinds = con.sql(sql_of("transition_kinds")).to_arrow_table()
     con.register("kinds", kinds)
     con.register("estimates", pa.Table.from_pylist(stats, schema=_ESTIMATES))
-    return {"label_stats": con.sql(_sql("typed_noise")).to_arrow_table(), "transition_matrix": kinds}
-
-
-def _sql(name: str) -> str:
-    return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
+    return {"label_stats": con.sql(sql_of("typed_noise")).to_arrow_table(), "transition_matrix": kinds}
 
 
 def _calibration(con: duckdb.DuckDBPyConnection) -> "Calibration | None":
     """Scores calibrated on all verdicts of designed samples."""
     from curate.noise.calibrate import calibrate
 
-    pairs = con.sql(_sql("judged_pairs").format(verdicts=_sql("resolved_verdicts"))).to_arrow_table()
+    pairs = con.sql(sql_of("judged_pairs").format(verdicts=sql_of("resolved_verdicts"))).to_arrow_table()
     keys = np.asarray(pairs["class_key"].to_pylist(), np.str_)
     return calibrate(keys, pairs["p_correct"].to_numpy(), pairs["is_correct"].to_numpy())
 
 
-def _estimate(labels: ClassLabels, asked: Asked | None, calibration: "Calibration | None") -> dict[str, Any]:
+def _estimate(labels: ClassLabels, asked: list[Drawn] | None, calibration: "Calibration | None") -> dict[str, Any]:
     """Columns of label_stats but for the kinds of noise.
 
     Bounds of an audited class are those of its sample alone. Where verdicts on all classes could calibrate the scores,
@@ -122,21 +115,19 @@ def _estimate(labels: ClassLabels, asked: Asked | None, calibration: "Calibratio
     }
 
 
-def _transitions(labels: ClassLabels) -> list[dict[str, Any]]:
+def _transitions(labels: ClassLabels) -> pa.Table:
     """Shares of one given class: its own by mean p_correct, the rest by what fits better ('' = nothing does)."""
     total = len(labels.image_ids)
-    wrong: dict[str, float] = {}
-    count: Counter[str] = Counter()
-    for p, suggested in zip(labels.p_correct.tolist(), labels.suggested, strict=True):
-        key = suggested or ""
-        wrong[key] = wrong.get(key, 0.0) + (1.0 - p)
-        count[key] += 1
-    shares = {key: mass / total for key, mass in sorted(wrong.items()) if mass > 0 and key != labels.class_key}
-    own = max(1.0 - sum(shares.values()), 0.0)
-    rows = [(labels.class_key, own, total), *((key, share, count[key]) for key, share in shares.items())]
-    return [
-        {"given_key": labels.class_key, "true_key": key, "share": min(share, 1.0), "n": n} for key, share, n in rows
-    ]
+    given = labels.suggested.fill_null("").dictionary_encode()
+    keys, code = given.dictionary.to_pylist(), given.indices.to_numpy()
+    mass = np.bincount(code, 1.0 - labels.p_correct, len(keys)).tolist()
+    count = np.bincount(code, minlength=len(keys)).tolist()
+    wrong = sorted((key, m / total, n) for key, m, n in zip(keys, mass, count, strict=True))
+    rest = [(key, share, n) for key, share, n in wrong if share > 0 and key != labels.class_key]
+    own = max(1.0 - sum(share for _, share, _ in rest), 0.0)
+    true_keys, shares, counts = zip((labels.class_key, own, total), *rest, strict=True)
+    columns = [[labels.class_key] * len(counts), true_keys, [min(share, 1.0) for share in shares], counts]
+    return pa.table(columns, schema=_TRANSITIONS)
 
 
 def _nothing_known(class_key: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curate.errors import InputError, MissingInputError
-from curate.schema import combine_digests, conform, digest_rows
+from curate.schema import combine_digests, conform, digest_rows, table_schema
 from curate.stage import Tables
 from curate.stages.datasheet import datasheet
 from curate.stages.datasheet_text import render
@@ -80,7 +80,6 @@ def export_manifest(tables: Tables, manifest_id: str, out: Path) -> Path:
         MissingInputError: There is no such manifest.
         InputError: Something else lies at `out`.
     """
-    rows = {name: _rows_of(tables, name, manifest_id) for name in ("manifest", *FILES)}
     if manifest_id not in tables.arrow("manifests", ["manifest_id"])["manifest_id"].to_pylist():
         raise MissingInputError(f"no manifest '{manifest_id}'", fix="See curate sql 'FROM manifests'.")
     out = Path(out).absolute()
@@ -90,7 +89,12 @@ def export_manifest(tables: Tables, manifest_id: str, out: Path) -> Path:
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         facts = datasheet(tables, manifest_id)
-        _write(partial, rows, _provenance(tables, rows, facts))
+        # One table after the other: together they may be larger than memory.
+        made = {name: _write_rows(partial, name, _rows_of(tables, name, manifest_id)) for name in ("manifest", *FILES)}
+        _write_text(partial / "provenance.json", to_json(_provenance(tables, manifest_id, made, facts)))
+        umask = os.umask(0)
+        os.umask(umask)
+        partial.chmod(0o777 & ~umask)  # mkdtemp made it private
         _write_text(partial / "datasheet.json", to_json(facts))
         _write_text(partial / "DATASHEET.md", render(facts))
         _replace(partial, out)
@@ -100,22 +104,28 @@ def export_manifest(tables: Tables, manifest_id: str, out: Path) -> Path:
 
 
 def _rows_of(tables: Tables, name: str, manifest_id: str) -> pa.Table:
-    rows = tables.arrow(name)
-    keys = [(key, "ascending") for key in ("image_id", "class_key") if key in rows.column_names]
-    return conform(rows.filter(pc.equal(rows["manifest_id"], manifest_id)).sort_by(keys), name).combine_chunks()
+    schema = table_schema(name).arrow
+    keys = [(key, "ascending") for key in ("image_id", "class_key") if key in schema.names]
+    ours = pc.field("manifest_id") == manifest_id
+    pieces = [pq.read_table(part.path, filters=ours) for part in tables.parts(name)]
+    rows = pa.concat_tables([schema.empty_table(), *(conform(piece, name) for piece in pieces if piece.num_rows)])
+    return rows.sort_by(keys).combine_chunks()
 
 
-def _provenance(tables: Tables, rows: Mapping[str, pa.Table], facts: Mapping[str, Any]) -> dict[str, Any]:
+def _provenance(
+    tables: Tables, manifest_id: str, made: Mapping[str, tuple[str, int]], facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Where a manifest comes from; made: logical digest and number of rows of each of its tables."""
     used = {source["source"] for source in facts["holds"]["sources"]}
     sources = tables.arrow("sources", ["source", "root"]).to_pylist()
-    status = pc.value_counts(rows["manifest_classes"]["status"]).to_pylist()
+    status = pc.value_counts(_rows_of(tables, "manifest_classes", manifest_id)["status"]).to_pylist()
     return {
         **{name: facts[name] for name in ("manifest_id", "curate_version", "parameters", "inputs")},
         "evidence": facts["precision"]["evidence"],
         "statement": _STATEMENTS[facts["precision"]["evidence"]],
         "sources": {row["source"]: row["root"] for row in sources if row["source"] in used},
-        "digests": {name: digest_rows(table, name)[0] for name, table in rows.items()},
-        "n_rows": {name: table.num_rows for name, table in rows.items()},
+        "digests": {name: digest for name, (digest, _) in made.items()},
+        "n_rows": {name: n_rows for name, (_, n_rows) in made.items()},
         "n_classes": {each["values"]: each["counts"] for each in status},
     }
 
@@ -125,18 +135,16 @@ def to_json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _write(folder: Path, rows: Mapping[str, pa.Table], provenance: Mapping[str, Any]) -> None:
-    manifest = rows["manifest"]
-    n_shards = max(-(-manifest.num_rows // ROWS_PER_SHARD), 1)
-    for index in range(n_shards):
-        shard = manifest.slice(index * ROWS_PER_SHARD, ROWS_PER_SHARD)
-        pq.write_table(shard, folder / f"manifest-{index:05d}-of-{n_shards:05d}.parquet", compression="zstd")
-    for name, file in FILES.items():
-        pq.write_table(rows[name], folder / file, compression="zstd")
-    _write_text(folder / "provenance.json", to_json(provenance))
-    umask = os.umask(0)
-    os.umask(umask)
-    folder.chmod(0o777 & ~umask)  # mkdtemp made it private
+def _write_rows(folder: Path, name: str, rows: pa.Table) -> tuple[str, int]:
+    """Write a table of a manifest, and tell its logical digest and its number of rows."""
+    if name == "manifest":
+        n_shards = max(-(-rows.num_rows // ROWS_PER_SHARD), 1)
+        for index in range(n_shards):
+            shard = rows.slice(index * ROWS_PER_SHARD, ROWS_PER_SHARD)
+            pq.write_table(shard, folder / f"manifest-{index:05d}-of-{n_shards:05d}.parquet", compression="zstd")
+    else:
+        pq.write_table(rows, folder / FILES[name], compression="zstd")
+    return digest_rows(rows, name)[0], rows.num_rows
 
 
 def _write_text(file: Path, text: str) -> None:

@@ -1,8 +1,13 @@
+import hashlib
+from unittest import mock
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curate.noise import audits
 from curate.noise.audits import MAX_STRATA, draw, frame_name, score_strata, spread_budget
 
 IDS = [f"{i:03d}" for i in range(50)]
@@ -22,12 +27,30 @@ def test_every_image_is_drawn_equally_often():
     assert all(30 <= n <= 95 for n in counts.values())  # 60 expected, five standard deviations
 
 
+def name_of(class_key, members, seed):
+    ids, digests, strata = zip(*members, strict=True)
+    return frame_name(class_key, pa.array(ids), pa.array(digests), np.array(strata), seed)
+
+
 def test_a_frame_knows_its_class_its_pairs_and_its_seed():
     members = [("a", "x", 0), ("b", "y", 0)]
-    assert frame_name("c", members, 0) == frame_name("c", members[::-1], 0)
-    others = [frame_name("d", members, 0), frame_name("c", members, 1), frame_name("c", members[:1], 0)]
-    others.append(frame_name("c", [("a", "x", 1), ("b", "y", 0)], 0))
-    assert len({frame_name("c", members, 0), *others}) == 5
+    assert name_of("c", members, 0) == name_of("c", members[::-1], 0)
+    others = [name_of("d", members, 0), name_of("c", members, 1), name_of("c", members[:1], 0)]
+    others.append(name_of("c", [("a", "x", 1), ("b", "y", 0)], 0))
+    assert len({name_of("c", members, 0), *others}) == 5
+
+
+HEX = st.text("0123456789abcdef")
+
+
+@given(st.dictionaries(HEX, st.tuples(HEX, st.integers(0, 4)), min_size=1), st.integers(1, 5))
+def test_a_frame_is_named_as_if_pair_by_pair(pairs, at_once):
+    members = [(image_id, *rest) for image_id, rest in pairs.items()]
+    digest = hashlib.sha256(repr(("n1", 7)).encode())
+    for member in sorted(members):
+        digest.update(repr(member).encode())
+    with mock.patch.object(audits, "HASHED_AT_ONCE", at_once):
+        assert name_of("n1", members, 7) == digest.hexdigest()[:24]
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=200), st.integers(1, 300))

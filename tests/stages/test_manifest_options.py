@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from curate.cli.query import _WHY
 from curate.noise.looks import Look
 from curate.noise.select import select_by_audits
-from curate.stages.build_manifest import _sql
+from curate.stages.labels import sql_of
 from curate.train.manifest import from_tables
 from tests.noise.corpus import arrow, corpus_tables, image_id, image_row, key_of, memory, scores
 from tests.stages.test_build_manifest import build
@@ -297,7 +297,7 @@ def repeats(counts, resampling, t=0.001):
         )
         con.execute("CREATE TABLE duplicate_clusters (image_id VARCHAR, cluster_id VARCHAR)")
         values = {"manifest_id": "m", "resampling": resampling, "resampling_t": t, "seed": "0", "val_share": 0.0}
-        rows = con.sql(_sql("manifest_images"), params=values)
+        rows = con.sql(sql_of("manifest_images"), params=values)
         con.register("rows", rows.to_arrow_table())
         found = con.sql("SELECT class_ids[1], any_value(repeat_factor), min(repeat_factor) = max(repeat_factor) "
                         "FROM rows GROUP BY 1 ORDER BY 1").fetchall()  # fmt: skip

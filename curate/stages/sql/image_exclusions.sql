@@ -1,10 +1,13 @@
 -- Images that a manifest leaves out whole, one reason each: the first that applies. Copies of evaluation images stay
 -- where $leaks is not 'drop'.
 WITH reasons AS (
-    SELECT i.image_id, 1 AS rank, 'forget' AS stage, 'tombstone' AS rule, t.kind || ': ' || t.reason AS detail
-    FROM images AS i JOIN tombstones AS t
-        ON (t.kind = 'image_id' AND t.value = i.image_id) OR (t.kind = 'sha256' AND t.value = i.sha256)
-        OR (t.kind = 'url' AND t.value = i.url) OR (t.kind = 'owner' AND t.value = i.owner)
+    SELECT image_id, 1 AS rank, 'forget' AS stage, 'tombstone' AS rule, kind || ': ' || reason AS detail
+    FROM (  -- one join of each kind: a join on either would compare every image with every tombstone
+        FROM images JOIN tombstones AS t ON t.kind = 'image_id' AND t.value = image_id
+        UNION ALL FROM images JOIN tombstones AS t ON t.kind = 'sha256' AND t.value = sha256
+        UNION ALL FROM images JOIN tombstones AS t ON t.kind = 'url' AND t.value = url
+        UNION ALL FROM images JOIN tombstones AS t ON t.kind = 'owner' AND t.value = owner
+    )
     UNION ALL
     SELECT image_id, 2, 'ingest', 'damaged', error FROM images WHERE status = 'damaged'
     UNION ALL

@@ -7,7 +7,7 @@ WITH rules AS (
 ), named AS (
     SELECT image_id, rule FROM fates
     UNION ALL
-    SELECT image_id, w.rule FROM direct JOIN whole AS w USING (image_id)
+    SELECT image_id, rule FROM gone
     UNION ALL
     SELECT image_id, coalesce(w.rule, m.rule)
     FROM (SELECT DISTINCT image_id, class_key, u.rule FROM mentions JOIN rollups AS u USING (class_key)
@@ -22,9 +22,10 @@ WITH rules AS (
 ), lost AS (
     SELECT 0 AS step, '' AS rule, 0 AS n_labels, 0 AS n_images
     UNION ALL
-    SELECT r.step, r.rule, (SELECT count(*) FROM labels AS l WHERE l.step = r.step),
-           (SELECT count(*) FROM ends AS e WHERE e.step = r.step)
+    SELECT r.step, r.rule, coalesce(l.n, 0), coalesce(e.n, 0)
     FROM rules AS r
+    LEFT JOIN (SELECT step, count(*) AS n FROM labels GROUP BY step) AS l USING (step)
+    LEFT JOIN (SELECT step, count(*) AS n FROM ends GROUP BY step) AS e USING (step)
 )
 SELECT $manifest_id AS manifest_id, step, rule, n_labels, n_images,
        (SELECT count(*) FROM labels) - sum(n_labels) OVER past AS n_labels_left,

@@ -25,11 +25,13 @@ class Drawn:
     Attributes:
         labels: Direct labels of the class.
         looks: What was drawn of them; at least one look.
+        sha256: image_id → bytes of the image, of all labels, in their order.
         samples: image_id → sample_id, in the order in which to judge: by hash, so that no score shows.
     """
 
     labels: ClassLabels
     looks: "list[Look]"
+    sha256: Mapping[str, str]
     samples: Mapping[str, str]
 
 
@@ -71,13 +73,15 @@ def read_drawn(con: duckdb.DuckDBPyConnection) -> dict[str, Drawn]:
     ).fetchall():
         ids.setdefault((image_id, class_key), sample_id)
     found = {}
-    for labels in read_labels(con, need_scores=False) if asked else ():
+    for labels in read_labels(con, classes=asked, need_scores=False, with_bytes=True) if asked else ():
         looks = class_looks(labels, asked.get(labels.class_key))
         if looks:
             drawn = np.logical_or.reduce([look.drawn for look in looks])
-            images = [labels.image_ids[i] for i in np.flatnonzero(drawn).tolist()]
+            images = labels.image_ids.take(np.flatnonzero(drawn)).to_pylist()
             pairs = sorted((ids[image_id, labels.class_key], image_id) for image_id in images)
-            found[labels.class_key] = Drawn(labels, looks, {image_id: sample_id for sample_id, image_id in pairs})
+            sums = dict(zip(labels.image_ids.to_pylist(), labels.sha256.to_pylist(), strict=True))
+            samples = {image_id: sample_id for sample_id, image_id in pairs}
+            found[labels.class_key] = Drawn(labels, looks, sums, samples)
     return found
 
 
@@ -91,7 +95,7 @@ def read_standing(tables: Tables, drawn: Mapping[str, Drawn], more: Iterable[Row
     """
     names = ["sample_id", "image_id", "class_key"]
     samples = {s: (i, c) for s, i, c in zip(*tables.arrow("audit_samples", names).to_pydict().values(), strict=True)}
-    sums = {i: s for each in drawn.values() for i, s in zip(each.labels.image_ids, each.labels.sha256, strict=True)}
+    sums = {image_id: digest for each in drawn.values() for image_id, digest in each.sha256.items()}
     return standing_verdicts([*more, *tables.arrow("audits").to_pylist()], samples, sums)
 
 

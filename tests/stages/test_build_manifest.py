@@ -34,7 +34,8 @@ def corpus():
         tombstones=[{"kind": "url", "value": "u11", "reason": "asked", "since": datetime(2020, 1, 1)}],
         label_stats=[
             {"class_key": "c00", "name": "class 0", "n_images": 1, "n_audited": 0, "precision": 0.9, "ci_low": 0.8,
-             "ci_high": 1.0, "method": "mean p_correct", "evidence": "model"}
+             "ci_high": 1.0, "wrong_sense": 0.0, "sibling": 0.0, "other_class": 0.0, "unknown": 0.1,
+             "method": "mean p_correct", "evidence": "model"}
         ],
     )  # fmt: skip
     scored = sorted((i, k) for i, k in labels if i != 8)

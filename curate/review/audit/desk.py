@@ -125,10 +125,9 @@ class Desk:
             waiting = set(self._queue(class_key).waiting)
             verdicts = {i: said(self._known.standing.get((i, class_key), {})) for i in drawn.samples}
             right = [i for i, of_pair in verdicts.items() if i not in waiting and is_correct(of_pair)][:N_EXAMPLES]
-            labels = drawn.labels
             best = sorted(
                 (-p, image_id)
-                for p, image_id in zip(labels.p_correct.tolist(), labels.image_ids, strict=True)
+                for p, image_id in zip(drawn.labels.p_correct.tolist(), drawn.sha256, strict=True)
                 if image_id not in verdicts and p == p  # no score is NaN
             )
             return right, [image_id for _, image_id in best[: N_EXAMPLES - len(right)]]
@@ -175,7 +174,7 @@ class Desk:
             known, pair = self._known, (class_key, image_id)
             if pair not in known.places:
                 drawn = self._drawn(class_key)
-                wanted = {*drawn.samples, image_id} & set(drawn.labels.image_ids)
+                wanted = {*drawn.samples, image_id} & drawn.sha256.keys()
                 with self._store.tables(("images", "sources")).connect() as con:
                     found = read_places(con, sorted(wanted))
                 known.places.update({(class_key, each): place for each, place in found.items()})
@@ -224,7 +223,7 @@ class Desk:
                 "sample_id": drawn.samples[image_id],
                 "image_id": image_id,
                 "class_key": class_key,
-                "image_sha256": drawn.labels.sha256[drawn.labels.image_ids.index(image_id)],
+                "image_sha256": drawn.sha256[image_id],
                 "verdict": verdict,
                 "auditor": self.auditor,
                 "audited_at": self._last,

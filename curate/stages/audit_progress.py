@@ -110,7 +110,7 @@ def class_progress(drawn: Drawn, standing: Standing) -> Progress:
     from curate.noise.looks import judged_anew, judged_estimate
     from curate.noise.precision import Estimate
 
-    key, ids = drawn.labels.class_key, drawn.labels.image_ids
+    key, ids = drawn.labels.class_key, list(drawn.sha256)
     verdicts = {image_id: said(standing.get((image_id, key), {})) for image_id in drawn.samples}
     judged = np.array([bool(verdicts.get(image_id)) for image_id in ids], np.bool_)
     correct = np.array([bool(is_correct(verdicts.get(image_id, ()))) for image_id in ids], np.bool_)

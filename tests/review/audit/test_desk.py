@@ -166,7 +166,7 @@ def test_sql_and_python_resolve_verdicts_alike(session):
         drawn, asked = read_drawn(con), read_asked(con)
     standing = read_standing(tables, drawn)
     for key, of_class in drawn.items():
-        in_sql = {image: right for _, _, _, image, right in asked[key].drawn}
+        in_sql = {image: right for _, _, _, image, right in asked[key]}
         for image in of_class.samples:
             said = [r["verdict"] for r in standing.get((image, key), {}).values() if r["verdict"] != "withdrawn"]
             assert in_sql[image] == is_correct(said)

@@ -411,7 +411,7 @@ def _written(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
-        _sync(partial)
+        sync(partial)
         partial.replace(path)
     except (OSError, duckdb.Error) as error:
         partial.unlink(missing_ok=True)
@@ -432,9 +432,13 @@ def _stored_tables() -> list[str]:
     return [name for name, schema in table_schemas().items() if not schema.view_sql]
 
 
-def _sync(path: Path) -> None:
-    with path.open("rb") as handle:
-        os.fsync(handle.fileno())
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _part_file(table: str, name: str, fingerprint: str) -> str:

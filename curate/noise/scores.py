@@ -8,11 +8,11 @@ with those of the labels. Here the given label s is taken as drawn from the clas
 with held-out logits z. One of the candidates y is no class at all, whose labels are any. T (confusions of labels given
 what is shown), the temperature 1/β and how common such pictures are are fitted by expectation-maximisation on the
 other folds (forward noise model, Patrini et al. 2017, arXiv:1609.03683; rows of T are smoothed towards a common noise
-rate). A probe of labels as they come has class means full of what was mislabelled; the logits therefore come from a
-second one, whose pairs weigh by the p_correct that a first one gave them (one step of the expectation-maximisation of
-Lawrence & Schölkopf 2001, cross-fitted within the other folds). p_correct is the posterior mass, given x and s, of the
-label's class and the classes below it. What the model cannot see: wrong pictures of a label that look alike and
-outnumber the right ones.
+rate). A probe of labels as they come has class means full of what was mislabelled; a second one weighs its pairs by the
+p_correct that the first one gave them (one step of the expectation-maximisation of Lawrence & Schölkopf 2001,
+cross-fitted within the other folds). The logits come from whichever makes held-out labels likelier. p_correct is the
+posterior mass, given x and s, of the label's class and the classes below it. What the model cannot see: wrong pictures
+of a label that look alike and outnumber the right ones.
 
 Which labels are given does not tell how many mistakes people make where a picture is ambiguous: a model whose T depends
 on the class alone puts such labels down to the picture, and finds too few wrong (on CIFAR-10N 13 of 17 %). What can be
@@ -146,6 +146,16 @@ def _shown(classes_RM: npt.NDArray[np.int32], n_classes: int) -> npt.NDArray[np.
     return np.where(classes_RM == probe.NOTHING, n_classes, classes_RM).astype(np.int64)
 
 
+def _codes(pairs: Pairs, n_classes: int) -> npt.NDArray[np.int64]:
+    """Code y * K + s of every candidate y (R, M) and the given label s."""
+    return _shown(pairs.classes, n_classes) * n_classes + pairs.given[:, None]
+
+
+def _prior(pairs: Pairs, beta: float, prior: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """P(y | x) over the candidates, (R, M)."""
+    return _softmax(beta * pairs.logits.astype(np.float64) + prior[pairs.classes])
+
+
 def _softmax(logits_RM: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     shifted = np.exp(logits_RM - logits_RM.max(1, keepdims=True))
     return np.asarray(shifted / shifted.sum(1, keepdims=True))
@@ -180,7 +190,7 @@ def class_likeness(pairs: Pairs, model: NoiseModel, n_classes: int) -> float:
         model: Fitted model with likeness 0.
         n_classes: K.
     """
-    prior_RM = _softmax(model.beta * pairs.logits.astype(np.float64) + model.prior[pairs.classes])[:, :-1]
+    prior_RM = _prior(pairs, model.beta, model.prior)[:, :-1]
     rows, columns = np.nonzero(prior_RM > LEAST_SEEN)
     seen = csr_array((prior_RM[rows, columns], (rows, pairs.classes[rows, columns])), shape=(len(prior_RM), n_classes))
     alike = coo_array(seen.T @ seen)
@@ -222,7 +232,7 @@ def fit_noise_model(
         tolerance: Smallest gain in mean log-likelihood worth another step.
     """
     classes, given, z = pairs.classes, pairs.given, pairs.logits.astype(np.float64)
-    codes_E, inverse = np.unique(_shown(classes, n_classes) * n_classes + given[:, None], return_inverse=True)
+    codes_E, inverse = np.unique(_codes(pairs, n_classes), return_inverse=True)
     inverse = inverse.reshape(classes.shape)
     marginal = _marginal(given, n_classes)
     noise_rate, counts_E, shown, prior = 0.2, np.zeros(len(codes_E)), np.zeros(n_classes + 1), np.zeros(n_classes + 1)
@@ -284,9 +294,8 @@ def recount(model: NoiseModel, pairs: Pairs, n_classes: int) -> NoiseModel:
     for start in range(0, len(pairs.given), FIT_PAIRS):
         some = pairs.take(np.arange(start, min(start + FIT_PAIRS, len(pairs.given))))
         q = posterior(some, model, n_classes)
-        of = _shown(some.classes, n_classes)
-        shown += _sums(of, q, n_classes + 1)
-        found, inverse = np.unique(of * n_classes + some.given[:, None], return_inverse=True)
+        shown += _sums(_shown(some.classes, n_classes), q, n_classes + 1)
+        found, inverse = np.unique(_codes(some, n_classes), return_inverse=True)
         codes.append(found)
         counts.append(_sums(inverse, q, len(found)))
     codes_E, inverse = np.unique(np.concatenate(codes), return_inverse=True)
@@ -312,8 +321,8 @@ def posterior(pairs: Pairs, model: NoiseModel, n_classes: int) -> npt.NDArray[np
         model: Fitted model.
         n_classes: K.
     """
-    counts = _lookup(model, _shown(pairs.classes, n_classes) * n_classes + pairs.given[:, None])
-    prior_RM = _softmax(model.beta * pairs.logits.astype(np.float64) + model.prior[pairs.classes])
+    counts = _lookup(model, _codes(pairs, n_classes))
+    prior_RM = _prior(pairs, model.beta, model.prior)
     like_R = (prior_RM[:, 0] + LEAST_SEEN) ** model.likeness / model.usual
     rates = _confusion(counts, pairs.classes, pairs.given, model.shown, model.noise_rate, model.marginal, like_R)
     joint = prior_RM * rates
@@ -366,15 +375,22 @@ def score_pairs(
         seen, chosen = pairs.take(np.flatnonzero(fold_R != fold)), pairs.take(held_out)
         few = seen.take(_spread(len(seen.given), FIT_PAIRS))
         model = fit_noise_model(few, n_classes, frequencies=frequencies)
+        p_correct[held_out], better[held_out] = _judge_unseen(chosen, model, few, seen, n_classes)
         likeness = LIKENESS_SHARE * class_likeness(few, model, n_classes)
-        for likely, p in ((0.0, p_correct), (likeness, alike)):
-            fitted = fit_noise_model(few, n_classes, likely, frequencies) if likely else model
-            if len(few.given) < len(seen.given):
-                fitted = recount(fitted, seen, n_classes)
-            p[held_out], found = judge(chosen, posterior(chosen, fitted, n_classes))
-            if not likely:
-                better[held_out] = found
+        alike[held_out] = p_correct[held_out]
+        if likeness:
+            model = fit_noise_model(few, n_classes, likeness, frequencies)
+            alike[held_out], _ = _judge_unseen(chosen, model, few, seen, n_classes)
     return with_means(p_correct, alike, pairs.given, n_classes), better
+
+
+def _judge_unseen(
+    unseen: Pairs, model: NoiseModel, few: Pairs, seen: Pairs, n_classes: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """`judge` by a model that was fitted on a few of the pairs that may be seen, and counts confusions on all."""
+    if len(few.given) < len(seen.given):
+        model = recount(model, seen, n_classes)
+    return judge(unseen, posterior(unseen, model, n_classes))
 
 
 def with_means(

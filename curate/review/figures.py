@@ -51,7 +51,8 @@ def draw_reliability(bins: Sequence[ScoreBin], error: float) -> dict[str, bytes]
 
 def _reliability(bins: Sequence[ScoreBin], error: float) -> Any:
     axes = _axes(f"Labels that people found right, by score (calibration error {error:.3f})", 4.2)
-    axes.bar([each.low for each in bins], [each.share for each in bins], width=0.1, align="edge", color=_PALE,
+    axes.bar([each.low for each in bins], [each.share for each in bins],
+             width=[each.high - each.low for each in bins], align="edge", color=_PALE,
              edgecolor="white", label="share of all labels")  # fmt: skip
     axes.plot([0, 1], [0, 1], color=_GREY, linewidth=0.9, linestyle=(0, (4, 3)), label="scores that are right")
     score, right = [each.score for each in bins], [each.right for each in bins]

@@ -25,13 +25,13 @@ class Drawn:
     Attributes:
         labels: Direct labels of the class.
         looks: What was drawn of them; at least one look.
-        sha256: image_id → bytes of the image, of all labels, in their order.
+        rows: image_id → row among the labels, of those that were drawn.
         samples: image_id → sample_id, in the order in which to judge: by hash, so that no score shows.
     """
 
     labels: ClassLabels
     looks: "list[Look]"
-    sha256: Mapping[str, str]
+    rows: Mapping[str, int]
     samples: Mapping[str, str]
 
 
@@ -76,12 +76,11 @@ def read_drawn(con: duckdb.DuckDBPyConnection) -> dict[str, Drawn]:
     for labels in read_labels(con, classes=asked, need_scores=False, with_bytes=True) if asked else ():
         looks = class_looks(labels, asked.get(labels.class_key))
         if looks:
-            drawn = np.logical_or.reduce([look.drawn for look in looks])
-            images = labels.image_ids.take(np.flatnonzero(drawn)).to_pylist()
-            pairs = sorted((ids[image_id, labels.class_key], image_id) for image_id in images)
-            sums = dict(zip(labels.image_ids.to_pylist(), labels.sha256.to_pylist(), strict=True))
+            places = np.flatnonzero(np.logical_or.reduce([look.drawn for look in looks]))
+            rows = dict(zip(labels.image_ids.take(places).to_pylist(), places.tolist(), strict=True))
+            pairs = sorted((ids[image_id, labels.class_key], image_id) for image_id in rows)
             samples = {image_id: sample_id for sample_id, image_id in pairs}
-            found[labels.class_key] = Drawn(labels, looks, sums, samples)
+            found[labels.class_key] = Drawn(labels, looks, rows, samples)
     return found
 
 
@@ -95,7 +94,7 @@ def read_standing(tables: Tables, drawn: Mapping[str, Drawn], more: Iterable[Row
     """
     names = ["sample_id", "image_id", "class_key"]
     samples = {s: (i, c) for s, i, c in zip(*tables.arrow("audit_samples", names).to_pydict().values(), strict=True)}
-    sums = {image_id: digest for each in drawn.values() for image_id, digest in each.sha256.items()}
+    sums = {image_id: each.labels.sha256[row].as_py() for each in drawn.values() for image_id, row in each.rows.items()}
     return standing_verdicts([*more, *tables.arrow("audits").to_pylist()], samples, sums)
 
 
@@ -110,10 +109,11 @@ def class_progress(drawn: Drawn, standing: Standing) -> Progress:
     from curate.noise.looks import judged_anew, judged_estimate
     from curate.noise.precision import Estimate
 
-    key, ids = drawn.labels.class_key, list(drawn.sha256)
+    key, n = drawn.labels.class_key, len(drawn.labels.image_ids)
     verdicts = {image_id: said(standing.get((image_id, key), {})) for image_id in drawn.samples}
-    judged = np.array([bool(verdicts.get(image_id)) for image_id in ids], np.bool_)
-    correct = np.array([bool(is_correct(verdicts.get(image_id, ()))) for image_id in ids], np.bool_)
+    judged, correct = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    for image_id, row in drawn.rows.items():
+        judged[row], correct[row] = bool(verdicts[image_id]), bool(is_correct(verdicts[image_id]))
     looks = judged_anew(drawn.looks, judged, correct)
     inside = looks[-1].stratum >= 0
     everything = [verdict for each in verdicts.values() for verdict in each]

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import duckdb
@@ -12,6 +11,7 @@ import pyarrow as pa
 
 from curate.errors import ParameterError
 from curate.stage import QueryStage, Rows, Tables, param
+from curate.stages.queries import sql_of
 
 if TYPE_CHECKING:
     from curate.stages.class_graph import ClassGraph
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from curate.wordnet.rollup import Above
 
 log = logging.getLogger(__name__)
-
-_SQL = Path(__file__).parent / "sql"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +72,7 @@ def run(tables: Tables, params: BuildHierarchyParams) -> Mapping[str, Rows]:
     keys = pa.array(graph.keys, pa.string())
     _place(con, graph, {node: each.kept for node, each in rollups.items()})
     con.register("closure", pa.table({"node": below, "ancestor": above}))
-    counts = con.sql(_sql("count_class_images")).to_arrow_table()
+    counts = con.sql(sql_of("count_class_images")).to_arrow_table()
     _tell(rollups, counts["n_images_direct"].to_numpy())
     return {
         "classes": _class_rows(counts, graph, np.bincount(above, minlength=len(graph.keys)) - 1),
@@ -147,7 +145,7 @@ def _count(
 ) -> tuple[dict[int, int], dict[int, set[int]]]:
     """Images of each class by number, and the images themselves of those that have fewer than min_images."""
     _place(con, graph, place)
-    rows = con.execute(_sql("count_labels"), {"min_images": min_images}).fetchall()
+    rows = con.execute(sql_of("count_labels"), {"min_images": min_images}).fetchall()
     return {node: n for node, n, _ in rows}, {node: set(images) for node, n, images in rows if n < min_images}
 
 
@@ -195,10 +193,6 @@ def _tell(rollups: Mapping[int, Rollup], n_images: "Ints") -> None:
         *(f"{n:,}" for n in (n_kept, sum(each.rule != "kept" for each in rollups.values()) - n_left_out, n_left_out)),
         *(f"{np.count_nonzero((n_images > 0) & (n_images < least)):,}" for least in (20, 100)),
     )
-
-
-def _sql(name: str) -> str:
-    return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
 
 
 STAGE = QueryStage(

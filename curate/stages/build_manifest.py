@@ -13,8 +13,9 @@ from curate.errors import ParameterError
 from curate.schema import table_schema
 from curate.stage import QueryStage, Rows, Tables, param
 from curate.stages.class_decisions import decide_classes, decisions_table, place_classes
-from curate.stages.labels import check_scores, sql_of, want_classes
+from curate.stages.labels import check_scores, want_classes
 from curate.stages.manifest_folder import export_manifest, input_digests, manifest_name
+from curate.stages.queries import sql_of
 
 _PLACES = pa.schema([("class_key", pa.string()), ("place", pa.string())])
 

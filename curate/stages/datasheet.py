@@ -7,12 +7,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from curate.stage import Tables
+from curate.stages.queries import sql_of
 
 NOT_STATED = "not stated"
 
@@ -43,8 +43,6 @@ RULES = {
     "below_threshold": "score below the class's threshold",
 }
 
-_SQL = Path(__file__).parent / "sql"
-
 
 def datasheet(tables: Tables, manifest_id: str) -> dict[str, Any]:
     """All facts about a manifest, as JSON values; the same manifest gives the same.
@@ -57,7 +55,7 @@ def datasheet(tables: Tables, manifest_id: str) -> dict[str, Any]:
         (made_from,) = _rows(
             con, "SELECT parameters, inputs FROM manifests WHERE manifest_id = $manifest_id", manifest_id
         )
-        (counts,) = _rows(con, (_SQL / "datasheet_counts.sql").read_text(encoding="utf-8"), manifest_id)
+        (counts,) = _rows(con, sql_of("datasheet_counts"), manifest_id)
         of = "WHERE manifest_id = $manifest_id"
         classes = _rows(con, f"SELECT * EXCLUDE manifest_id FROM manifest_classes {of} ORDER BY class_key", manifest_id)
         losses = _rows(con, f"SELECT * EXCLUDE manifest_id FROM manifest_losses {of} ORDER BY step", manifest_id)

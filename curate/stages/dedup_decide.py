@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -13,13 +12,13 @@ import pyarrow as pa
 from curate.schema import table_schema
 from curate.stage import Rows, Tables
 from curate.stages.dedup_search import SEARCHED_BITS
+from curate.stages.queries import sql_of
 
 log = logging.getLogger(__name__)
 
 SURE_SCORE = 60.0
 """Threshold where a corpus is too small to say what chance scores; see vision/verify.py for what scores mean."""
 
-_SQL = Path(__file__).parent / "sql"
 _SIGNS = {"copy": 1, "": 0, "different": -1, "unsure": -2}
 _DOUBT = 0.5  # eval images that look like copies of each other are kept apart even if in doubt
 
@@ -56,7 +55,7 @@ def _decide(
     con.execute("CREATE OR REPLACE TEMP VIEW pairs AS FROM duplicate_candidates WHERE eval_set = " + _quoted(name))
     ids, family = _families(con, name)
     con.register("families", pa.table({"eval_image_id": ids, "family": pa.array(family)}))
-    con.execute(_sql("dedup_reviews").replace("$eval_set", _quoted(name)))
+    con.execute(sql_of("dedup_reviews").replace("$eval_set", _quoted(name)))
     best = _best(con, "pairs")
     compared = _compared(best, len(ids))
     model = fit(compared, *_planted(con, name, "fit", "other_score"))
@@ -114,7 +113,7 @@ def _families(con: duckdb.DuckDBPyConnection, name: str) -> tuple[pa.Array, Any]
 
 def _best(con: duckdb.DuckDBPyConnection, pairs: str) -> pa.Table:
     """image_id, family, best and other score of each compared image, sorted by image_id."""
-    return _table(con, _sql("dedup_best").replace("$pairs", pairs))
+    return _table(con, sql_of("dedup_best").replace("$pairs", pairs))
 
 
 def _compared(best: pa.Table, n_evals: int) -> Any:
@@ -139,7 +138,7 @@ def _copies(con: duckdb.DuckDBPyConnection, name: str, threshold: float, model: 
     """Rows of near_duplicates."""
     from curate.vision.calibrate import p_duplicate
 
-    rows = _table(con, _sql("dedup_copies"), least=threshold, bits=SEARCHED_BITS)
+    rows = _table(con, sql_of("dedup_copies"), least=threshold, bits=SEARCHED_BITS)
     scores = _floats(rows["score"])
     is_sure = np.isnan(scores) | (rows["verdict"].to_numpy(zero_copy_only=False) == "copy")
     guess = np.full(len(scores), np.nan) if model.tail is None else p_duplicate(np.nan_to_num(scores), model)
@@ -168,7 +167,7 @@ def _reviews(con: duckdb.DuckDBPyConnection, name: str, best: pa.Table) -> Any:
     from curate.vision.verdicts import Reviews, review_order
 
     con.register("best", best)
-    said = _table(con, _sql("dedup_verdicts"))
+    said = _table(con, sql_of("dedup_verdicts"))
     verdict = said["verdict"].fill_null("").to_numpy(zero_copy_only=False)
     if not np.any(verdict != ""):
         return None
@@ -199,10 +198,6 @@ def _log(name: str, decision: Any, n_equal: int) -> None:
         log.info("%s: about %.1f of them are expected to be none", name, decision.expected_false)
     if decision.note:
         log.warning("%s: %s", name, decision.note)
-
-
-def _sql(name: str) -> str:
-    return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def _table(con: duckdb.DuckDBPyConnection, query: str, **values: Any) -> pa.Table:

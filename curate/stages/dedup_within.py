@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from curate.stage import StoredPart, Tables
+from curate.stages.queries import sql_of
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,6 @@ _SEARCHED_BITS = 4  # more would make the self-join slow, and chance takes over 
 _BACKGROUND_SAMPLE = 20_000
 _LEAST_DISTANCE = 1e-6  # 1 - cosine of vectors that differ by rounding to half precision alone
 _IN_MEMORY_BYTES = 2 << 30  # vectors beyond that are mapped from a temporary file
-_GAPS = Path(__file__).parent / "sql" / "dedup_gaps.sql"
 
 
 def cluster_corpus(tables: Tables, encoder: str, *, precision: float, k: int, device: str, within: bool) -> pa.Table:
@@ -110,7 +109,7 @@ def _outstanding(
             "image": image[usable], "other": other[usable], "family": family[other[usable]],
             "similarity": similarity_NK.ravel()[usable].astype(np.float64),
         }))  # fmt: skip
-        query = _GAPS.read_text(encoding="utf-8")
+        query = sql_of("dedup_gaps")
         gaps = con.sql(query, params={"least": _LEAST_DISTANCE}).to_arrow_table()
     least, _ = threshold(gaps["gap"].to_numpy(), gaps["decoy"].drop_null().to_numpy(), precision)
     kept = gaps.filter(pc.greater_equal(gaps["gap"], least))

@@ -8,28 +8,15 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from curate.schema import table_schema
 from curate.stage import QueryStage, Rows, Tables
-from curate.stages.labels import ClassLabels, Drawn, class_looks, read_asked, read_labels, sql_of
+from curate.stages.labels import ClassLabels, DrawnPair, class_looks, read_asked, read_labels
+from curate.stages.queries import sql_of
 
 if TYPE_CHECKING:
     from curate.noise.calibrate import Calibration
 
-_ESTIMATES = pa.schema(
-    [
-        ("class_key", pa.string()),
-        ("name", pa.string()),
-        ("n_images", pa.int64()),
-        ("n_audited", pa.int64()),
-        ("precision", pa.float64()),
-        ("ci_low", pa.float64()),
-        ("ci_high", pa.float64()),
-        ("method", pa.string()),
-        ("evidence", pa.string()),
-    ]
-)
-_TRANSITIONS = pa.schema(
-    [("given_key", pa.string()), ("true_key", pa.string()), ("share", pa.float64()), ("n", pa.int64())]
-)
+_KINDS = ("wrong_sense", "sibling", "other_class", "unknown")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +31,7 @@ def run(tables: Tables, params: EstimateNoise) -> Mapping[str, Rows]:
     asked = read_asked(con)
     calibration = _calibration(con) if asked else None
     stats: list[dict[str, Any]] = []
-    transitions = [_TRANSITIONS.empty_table()]
+    transitions = [_schema_without("transition_matrix", "kind").empty_table()]
     for labels in read_labels(con):
         name = names.get(labels.class_key, labels.class_key)
         stats.append({"name": name, **_estimate(labels, asked.get(labels.class_key), calibration)})
@@ -58,8 +45,13 @@ def run(tables: Tables, params: EstimateNoise) -> Mapping[str, Rows]:
     con.register("transitions", pa.concat_tables(transitions))
     kinds = con.sql(sql_of("transition_kinds")).to_arrow_table()
     con.register("kinds", kinds)
-    con.register("estimates", pa.Table.from_pylist(stats, schema=_ESTIMATES))
+    con.register("estimates", pa.Table.from_pylist(stats, schema=_schema_without("label_stats", *_KINDS)))
     return {"label_stats": con.sql(sql_of("typed_noise")).to_arrow_table(), "transition_matrix": kinds}
+
+
+def _schema_without(table: str, *left_out: str) -> pa.Schema:
+    """Columns of a table but for those that its query adds."""
+    return pa.schema([column for column in table_schema(table).arrow if column.name not in left_out])
 
 
 def _calibration(con: duckdb.DuckDBPyConnection) -> "Calibration | None":
@@ -71,7 +63,7 @@ def _calibration(con: duckdb.DuckDBPyConnection) -> "Calibration | None":
     return calibrate(keys, pairs["p_correct"].to_numpy(), pairs["is_correct"].to_numpy())
 
 
-def _estimate(labels: ClassLabels, asked: list[Drawn] | None, calibration: "Calibration | None") -> dict[str, Any]:
+def _estimate(labels: ClassLabels, asked: list[DrawnPair] | None, calibration: "Calibration | None") -> dict[str, Any]:
     """Columns of label_stats but for the kinds of noise.
 
     Bounds of an audited class are those of its sample alone. Where verdicts on all classes could calibrate the scores,
@@ -127,7 +119,7 @@ def _transitions(labels: ClassLabels) -> pa.Table:
     own = max(1.0 - sum(share for _, share, _ in rest), 0.0)
     true_keys, shares, counts = zip((labels.class_key, own, total), *rest, strict=True)
     columns = [[labels.class_key] * len(counts), true_keys, [min(share, 1.0) for share in shares], counts]
-    return pa.table(columns, schema=_TRANSITIONS)
+    return pa.table(columns, schema=_schema_without("transition_matrix", "kind"))
 
 
 def _nothing_known(class_key: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ what is asked of a class becomes Python objects.
 
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -16,14 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curate.errors import MissingTableError
+from curate.stages.queries import sql_of
 
 if TYPE_CHECKING:
     from curate.noise.looks import Look
 
-_SQL = Path(__file__).parent / "sql"
 _BATCH_ROWS = 100_000
 
-Drawn = tuple[str, int, float, str, bool | None]
+DrawnPair = tuple[str, int, float, str, bool | None]
 """Frame, look, its share of the error, image_id, and whether the pair was judged correct; None = not judged yet."""
 
 
@@ -77,11 +76,6 @@ def read_labels(
             stream.close()
             check_scores(con, f"SELECT p_correct FROM {direct} WHERE status = 'ok'")
         yield labels
-
-
-def sql_of(name: str) -> str:
-    """The text of a query in the folder sql."""
-    return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def want_classes(con: duckdb.DuckDBPyConnection, keys: Iterable[str] | None = None) -> None:
@@ -163,19 +157,19 @@ def runs(batches: Iterable[pa.RecordBatch], column: str) -> Iterator[tuple[str, 
         yield value, held[0] if len(held) == 1 else pa.concat_batches(held)
 
 
-def read_asked(con: duckdb.DuckDBPyConnection) -> dict[str, list[Drawn]]:
+def read_asked(con: duckdb.DuckDBPyConnection) -> dict[str, list[DrawnPair]]:
     """What was drawn and said, by class.
 
     Args:
         con: Connection with audit_samples, audits and images.
     """
-    found: dict[str, list[Drawn]] = {}
+    found: dict[str, list[DrawnPair]] = {}
     for class_key, *drawn in con.sql(sql_of("resolved_verdicts")).fetchall():
         found.setdefault(class_key, []).append(tuple(drawn))
     return found
 
 
-def class_looks(labels: ClassLabels, asked: list[Drawn] | None) -> "list[Look]":
+def class_looks(labels: ClassLabels, asked: list[DrawnPair] | None) -> "list[Look]":
     """The looks at a class's labels, in order, however these changed since they were drawn.
 
     Labels that came later, or whose image has other bytes now, were not asked about; labels that are gone leave a

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from curate.errors import FormatError, MissingInputError
 from curate.schema import table_schema
 from curate.stages.manifest_folder import FILES
+from curate.stages.queries import sql_of
 
-_SQL = Path(__file__).parent / "sql"
 _TABLES = ("manifest", *FILES)
 _MADE_FROM = pa.schema([(name, pa.string()) for name in ("part", "item", "old", "new")])
 
@@ -84,12 +84,12 @@ def compare(con: duckdb.DuckDBPyConnection, old: Side, new: Side) -> None:
         ]
         con.execute(f"CREATE TEMP VIEW both_{name} AS {' UNION ALL '.join(sides)}")
     con.register("made_from", pa.Table.from_pylist(_made_from(old, new), schema=_MADE_FROM))
-    con.execute(f"CREATE TEMP TABLE labels AS {(_SQL / 'diff_labels.sql').read_text(encoding='utf-8')}")
+    con.execute(f"CREATE TEMP TABLE labels AS {sql_of('diff_labels')}")
 
 
 def differences(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
     """What differs, part by part: summary, parameter, input, rule, class, threshold."""
-    return con.sql((_SQL / "diff_summary.sql").read_text(encoding="utf-8"))
+    return con.sql(sql_of("diff_summary"))
 
 
 def changed_labels(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from curate.noise.looks import Look
 from curate.stages import labels as module
 from curate.stages.estimate_noise import _transitions
-from curate.stages.labels import ClassLabels, class_looks, read_labels, runs, sql_of, want_classes
+from curate.stages.labels import ClassLabels, class_looks, read_labels, runs, want_classes
+from curate.stages.queries import sql_of
 from tests.noise.corpus import arrow, corpus_tables, image_id, image_row, key_of, memory, scores, sha
 
 FRAMES = pa.list_(pa.struct([("frame", pa.string()), ("stratum", pa.int32())]))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from curate.cli.query import _WHY
 from curate.noise.looks import Look
 from curate.noise.select import select_by_audits
-from curate.stages.labels import sql_of
+from curate.stages.queries import sql_of
 from curate.train.manifest import from_tables
 from tests.noise.corpus import arrow, corpus_tables, image_id, image_row, key_of, memory, scores
 from tests.stages.test_build_manifest import build

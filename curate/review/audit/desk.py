@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
+
 from curate.errors import MissingInputError
 from curate.noise.agreement import Agreement, is_correct, wants_another, wants_second
 from curate.review.audit.facts import ClassFacts, read_facts, read_places
@@ -122,15 +124,14 @@ class Desk:
         """
         with self._lock:
             drawn = self._drawn(class_key)
-            waiting = set(self._queue(class_key).waiting)
+            waiting = set(self._turns(class_key)[0])
             verdicts = {i: said(self._known.standing.get((i, class_key), {})) for i in drawn.samples}
             right = [i for i, of_pair in verdicts.items() if i not in waiting and is_correct(of_pair)][:N_EXAMPLES]
-            best = sorted(
-                (-p, image_id)
-                for p, image_id in zip(drawn.labels.p_correct.tolist(), drawn.sha256, strict=True)
-                if image_id not in verdicts and p == p  # no score is NaN
-            )
-            return right, [image_id for _, image_id in best[: N_EXAMPLES - len(right)]]
+            # Labels lie in order of image_id, so that equal scores do, too; no score is NaN and comes last.
+            p = drawn.labels.p_correct
+            places = np.argsort(-p, kind="stable")[: N_EXAMPLES + len(verdicts)]
+            best = drawn.labels.image_ids.take(places[~np.isnan(p[places])]).to_pylist()
+            return right, [image_id for image_id in best if image_id not in verdicts][: N_EXAMPLES - len(right)]
 
     def judge(self, class_key: str, image_id: str, verdict: str) -> Queue:
         """Save a verdict; a second one of this auditor on a pair replaces the first.
@@ -174,7 +175,8 @@ class Desk:
             known, pair = self._known, (class_key, image_id)
             if pair not in known.places:
                 drawn = self._drawn(class_key)
-                wanted = {*drawn.samples, image_id} & drawn.sha256.keys()
+                is_label = drawn.labels.image_ids.index(image_id).as_py() >= 0
+                wanted = {*drawn.samples, *[image_id] * is_label}
                 with self._store.tables(("images", "sources")).connect() as con:
                     found = read_places(con, sorted(wanted))
                 known.places.update({(class_key, each): place for each, place in found.items()})
@@ -194,9 +196,13 @@ class Desk:
         return self._known.standing.get((image_id, class_key), {}).get(self.auditor)
 
     def _queue(self, class_key: str) -> Queue:
-        drawn = self._drawn(class_key)
+        progress = class_progress(self._drawn(class_key), self._known.standing)
+        return Queue(self._known.facts[class_key], progress, *self._turns(class_key))
+
+    def _turns(self, class_key: str) -> tuple[list[str], int, int]:
+        """Images that wait for this auditor, how many pairs they judged, and how many of these wait for another."""
         waiting, n_own, n_others = [], 0, 0
-        for image_id in drawn.samples:
+        for image_id in self._drawn(class_key).samples:
             of_pair = self._known.standing.get((image_id, class_key), {})
             row = of_pair.get(self.auditor)
             is_own = row is not None and row["verdict"] != "withdrawn"
@@ -205,8 +211,7 @@ class Desk:
             n_others += is_own and is_open
             if is_open and not is_own:
                 waiting.append(image_id)
-        progress = class_progress(drawn, self._known.standing)
-        return Queue(self._known.facts[class_key], progress, waiting, n_own, n_others)
+        return waiting, n_own, n_others
 
     def _say(self, class_key: str, image_id: str, verdict: str) -> None:
         drawn = self._drawn(class_key)
@@ -223,7 +228,7 @@ class Desk:
                 "sample_id": drawn.samples[image_id],
                 "image_id": image_id,
                 "class_key": class_key,
-                "image_sha256": drawn.sha256[image_id],
+                "image_sha256": drawn.labels.sha256[drawn.rows[image_id]].as_py(),
                 "verdict": verdict,
                 "auditor": self.auditor,
                 "audited_at": self._last,

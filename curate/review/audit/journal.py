@@ -19,6 +19,7 @@ from typing import Any
 
 from curate.errors import WorkspaceError
 from curate.schema import table_schema
+from curate.store import sync
 
 FOLDER = "journal"
 
@@ -47,7 +48,7 @@ class Journal:
             self._file = os.open(hidden, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o644)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             hidden.rename(self.path)
-            _sync_folder(folder)
+            sync(folder)
         except OSError as error:
             raise _not_saved(self.path, error) from error
         self._size = 0
@@ -148,14 +149,6 @@ def _rows(path: Path, data: bytes) -> list[dict[str, Any]]:
                 fix="Mend the line or move the file out of the workspace.",
             ) from error
     return found
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _not_saved(path: Path, error: OSError) -> WorkspaceError:
